@@ -1,0 +1,114 @@
+"""The one place where a command exits: every exception becomes its exit code here.
+
+click would turn several things into 1 and drop a callback's return value, so commands run with standalone_mode off.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import importlib
+import os
+import sys
+import tempfile
+import traceback
+from pathlib import Path
+
+import click
+
+from ci_scripts import aborts
+from ci_scripts.errors import CIError, ConfigurationError, InfrastructureError, InternalError
+
+
+def call(module: str, name: str, arguments: list[str] | None = None) -> int:
+    """Run the click command ``module.command`` and return its exit code; never raises an exception of ours."""
+    aborts.install()
+    try:
+        command: click.Command = importlib.import_module(module).command
+        result = command.main(args=arguments, prog_name=name, standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except click.ClickException as error:
+        error.show()
+        return ConfigurationError.exit_code
+    except click.Abort:
+        return _told(name, aborts.under_way() or InternalError("aborted"))
+    except BrokenPipeError:
+        # Whoever read us went away (| head): not an error of the stage's work, and nothing can be printed.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        return _told(name, aborts.under_way() or _as_ci_error(error))
+
+
+def _as_ci_error(error: Exception) -> CIError:
+    if isinstance(error, CIError):
+        return error
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return InfrastructureError(
+            f"the disk is full: {error.filename or 'a file'} could not be written.",
+            next_step="free some space and run the stage again.",
+        )
+    log = _write_traceback()
+    return InternalError(
+        f"a bug in this command: {type(error).__name__}: {error}.",
+        log=log,
+        next_step="report it with that log.",
+    )
+
+
+def _write_traceback() -> Path | None:
+    # Only now: a fast --help loads no module of the domain.
+    from ci_scripts.stage_log import current_workspace
+
+    workspace = current_workspace()
+    folder = workspace.logs if workspace else Path(tempfile.gettempdir())
+    log = folder / f"internal-error-{os.getpid()}.log"
+    with contextlib.suppress(OSError):
+        log.write_text(traceback.format_exc())
+        return log
+    return None
+
+
+def _told(name: str, error: CIError) -> int:
+    print(f"{name}: {error}", file=sys.stderr, flush=True)
+    return error.exit_code
+
+
+def _stage(stage_name: str) -> None:
+    sys.exit(call(f"ci_scripts.stages.{stage_name.replace('-', '_')}", f"ci-{stage_name}"))
+
+
+def prepare_gate() -> None:
+    _stage("prepare-gate")
+
+
+def run_gate() -> None:
+    _stage("run-gate")
+
+
+def start_gate() -> None:
+    _stage("start-gate")
+
+
+def stop_gate() -> None:
+    _stage("stop-gate")
+
+
+def install_driver() -> None:
+    _stage("install-driver")
+
+
+def run_tempest() -> None:
+    _stage("run-tempest")
+
+
+def summarize_results() -> None:
+    _stage("summarize-results")
+
+
+def run_job() -> None:
+    _stage("run-job")
+
+
+def operate() -> None:
+    sys.exit(call("ci_scripts.operate", "ci-operate"))

@@ -1,0 +1,80 @@
+"""Every way a command can fail, each class with its exit code.
+
+The README's table, these classes and (in a later stage) the Jenkins jobs must say the same; a test compares them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class CIError(Exception):
+    """A failure that is told to the operator in one paragraph.
+
+    ``what`` names what failed and why, ``log`` where to read more, ``next_step`` what to do about it.
+    """
+
+    exit_code = 3
+
+    def __init__(self, what: str, *, log: Path | None = None, next_step: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.log = log
+        self.next_step = next_step
+
+    def __str__(self) -> str:
+        parts = [self.what.rstrip()]
+        if self.log is not None:
+            parts.append(f"Log: {self.log}.")
+        if self.next_step:
+            parts.append(f"Next: {self.next_step}")
+        return " ".join(parts)
+
+
+class TestsFailed(CIError):
+    """run-tempest: tests failed; nothing is said about blame."""
+
+    __test__ = False
+    exit_code = 1
+
+
+class ChangeToBlame(CIError):
+    """summarize-results and run-job: the change is to blame. No other command may say so."""
+
+    exit_code = 1
+
+
+class ConfigurationError(CIError):
+    """A bad option or configuration, or a regex that selects nothing."""
+
+    exit_code = 2
+
+
+class InfrastructureError(CIError):
+    """The CI failed or nobody knows: infrastructure, dependency, controller."""
+
+    exit_code = 3
+
+
+class NothingToTest(CIError):
+    """Irrelevant files only, a superseded patch set, or a merge conflict."""
+
+    exit_code = 4
+
+
+class InternalError(CIError):
+    """A bug of ours: any exception that is not one of these classes ends as this one."""
+
+    exit_code = 70
+
+
+class Interrupted(CIError):
+    """Ctrl-C (SIGINT)."""
+
+    exit_code = 130
+
+
+class Terminated(CIError):
+    """SIGTERM, as Jenkins sends it to abort a build."""
+
+    exit_code = 143

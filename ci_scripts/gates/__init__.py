@@ -1,0 +1,41 @@
+"""The kinds of gate: each has the same functions, and this is their table."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from typing import Protocol, cast
+
+from ci_scripts.gates.context import GateContext
+
+_KINDS = {"local": "ci_scripts.gates.local.gate"}
+
+
+class Gate(Protocol):
+    """What a kind of gate can do; each raises CIError with the reason and the log."""
+
+    def prepare(self, context: GateContext) -> Mapping[str, str]:
+        """Make what the gate needs before it starts; the Python environments by name."""
+
+    def start_services(self, context: GateContext, owner: int | None) -> None:
+        """Start the vendor's services; they end when process ``owner`` does."""
+
+    def install_driver(self, context: GateContext) -> str:
+        """Install the driver and render its configuration; the driver in words. Writes logs/driver.json."""
+
+    def start(self, context: GateContext) -> None:
+        """Bring OpenStack up until a token was issued and used, and configure Tempest."""
+
+    def placeholders(self, context: GateContext) -> list[dict[str, str]]:
+        """What the placeholders of ci.yaml stand for once the services run, for each shard."""
+
+    def problem(self, context: GateContext) -> str | None:
+        """Why the running gate is not healthy: a service that died or hangs, with the end of its log."""
+
+    def stop(self, context: GateContext) -> None:
+        """End everything that was started; does nothing where nothing runs."""
+
+
+def gate_of(kind: str) -> Gate:
+    """The functions of a kind of gate; ci.yaml allows no other kinds than those here."""
+    return cast(Gate, importlib.import_module(_KINDS[kind]))

@@ -1,0 +1,107 @@
+"""The driver of a run: installing it, what of it is recorded as proof, and the configuration it asks for."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from ci_scripts.errors import InfrastructureError
+from ci_scripts.gates.context import GateContext
+from ci_scripts.gates.local.ini import render_ini
+from ci_scripts.placeholders import fill
+from ci_scripts.python_environments import distribution_of, install_source, installed_packages
+from ci_scripts.run_command import CommandFailed, run
+from ci_scripts.workspace import SCHEMA, write_json_atomically, write_text_atomically
+
+DESCRIBE_SECONDS = 60.0
+# Runs in the environment of OpenStack, which has nothing of ours.
+_DESCRIBE = """
+import importlib.metadata, json, platform, sys
+found = importlib.metadata.distribution(sys.argv[1])
+print(json.dumps({
+    "name": found.metadata["Name"], "version": found.version, "python": platform.python_version(),
+    "mechanism_drivers": [e.name for e in found.entry_points if e.group == "neutron.ml2.mechanism_drivers"],
+}))
+"""
+
+
+@dataclass(frozen=True)
+class InstalledDriver:
+    """What is proved of the driver: ``commit`` is None when it came from a package index."""
+
+    distribution: str
+    version: str
+    commit: str | None
+    source: str
+    mechanism_drivers: list[str]
+
+
+def install(context: GateContext, environment: Path) -> InstalledDriver:
+    """Install the driver with its requirements; no package of OpenStack changes for its sake.
+
+    Raises InfrastructureError with the installer's last words.
+    """
+    driver, workspace = context.settings.driver, context.workspace
+    checkout = context.run["checkouts"].get(driver.project)
+    source = str(workspace.root / checkout["path"]) if checkout else driver.package
+    if source is None:
+        raise InfrastructureError(
+            f"run.json has no checkout of the driver's project {driver.project}.",
+            next_step="run ci-prepare-gate again.",
+        )
+    log = workspace.logs / "install-driver.log"
+    # What is there already is a constraint: a driver that wants another release must say so loudly.
+    held = workspace.environments_dir / "openstack.txt"
+    extra = ["--constraint", str(held)] if held.exists() else []
+    install_source(environment, source, context.env, log, extra=extra)
+    name = driver.distribution or _name_of(source)
+    try:
+        argv = [str(environment / "bin" / "python"), "-c", _DESCRIBE, name]
+        described = json.loads(run(argv, cwd=workspace.root, env=context.env, timeout=DESCRIBE_SECONDS).output)
+    except (CommandFailed, ValueError) as error:
+        raise InfrastructureError(
+            f"{source} was installed, but there is no distribution {name!r} now: {error}",
+            log=log,
+            next_step="name it in ci.yaml: driver.distribution.",
+        ) from error
+    commit = checkout["commit"] if checkout else None
+    return InstalledDriver(described["name"], described["version"], commit, source, described["mechanism_drivers"])
+
+
+def write_record(context: GateContext, installed: InstalledDriver) -> None:
+    """logs/driver.json; its presence says that the driver is installed."""
+    write_json_atomically(context.workspace.driver_json, {"schema": SCHEMA, **asdict(installed)})
+
+
+def write_packages(context: GateContext) -> None:
+    """logs/packages.txt: every package of both environments, one ``name==version`` a line under a heading."""
+    lines = []
+    for name in ("openstack", "tempest"):
+        environment = context.workspace.environments_dir / name
+        version = run([str(environment / "bin" / "python"), "-V"], cwd=environment, env=context.env, timeout=60)
+        lines += [f"# {name}: {version.output.strip()}", installed_packages(environment, context.env)]
+    write_text_atomically(context.workspace.packages_txt, "\n".join(lines))
+
+
+def render_config(context: GateContext, folder: Path) -> None:
+    """neutron_config as files for the gate; placeholders of a shard are filled when it starts.
+
+    Raises ConfigurationError for an unknown placeholder now, not when the gate starts.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    known = dict.fromkeys(context.settings.placeholder_names(), "")
+    for name, sections in context.settings.driver.neutron_config.items():
+        text = render_ini(sections)
+        fill(text, known)
+        write_text_atomically(folder / Path(name).name, text)
+
+
+def _name_of(source: str) -> str:
+    path = Path(source)
+    if path.is_absolute() and path.is_dir():
+        return distribution_of(path)
+    return re.split(r"[=<>!~;@ \[]", path.name, maxsplit=1)[0]

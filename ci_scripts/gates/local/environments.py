@@ -1,0 +1,86 @@
+"""Which Python environments the local gate needs, and from what."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import requests
+
+from ci_scripts.errors import InfrastructureError
+from ci_scripts.gates.context import GateContext
+from ci_scripts.python_environments import Places, Requirements, prepare_environment
+from ci_scripts.run_command import run
+from ci_scripts.workspace import write_text_atomically
+
+# pyuwsgi is uWSGI as a wheel: a new machine has no compiler. PyMySQL is what mysql+pymysql:// needs.
+OPENSTACK_PACKAGES = ("keystone", "neutron", "pyuwsgi", "PyMySQL")
+DOWNLOAD_SECONDS = 60.0
+
+
+def prepare_environments(context: GateContext) -> tuple[dict[str, Path], bool]:
+    """OpenStack and Tempest; and whether released packages alone made OpenStack's.
+
+    Raises InfrastructureError naming the log.
+    """
+    settings, workspace = context.settings, context.workspace
+    under_test = {
+        name: path for name, path in context.checkouts.items() if name != settings.driver.project and path.is_dir()
+    }
+    branch = settings.branches.get(context.branch)
+    constraints = _constraints(context, (branch and branch.constraints) or settings.gate.constraints)
+    python = _interpreter(context)
+    names = {project.rpartition("/")[2] for project in under_test}
+    openstack = Requirements(
+        name="openstack",
+        packages=[p for p in (*OPENSTACK_PACKAGES, *settings.gate.packages) if p not in names],
+        checkouts=under_test,
+        constraints=constraints,
+        python=python,
+    )
+    tempest_packages = list(settings.tempest.packages)
+    if branch and branch.tempest:
+        tempest_packages = [f"tempest=={branch.tempest}" if p == "tempest" else p for p in tempest_packages]
+    tempest = Requirements("tempest", tempest_packages, {}, constraints, python)
+    places = Places(workspace.environments_dir, settings.cache_dir, workspace.logs)
+    made = {}
+    for wanted in (openstack, tempest):
+        with context.record.step(f"prepare the environment {wanted.name}"):
+            made[wanted.name] = prepare_environment(wanted, places, context.env)
+    return made, not under_test
+
+
+def _interpreter(context: GateContext) -> str:
+    """``gate.python`` as a path, else ours. uv finds a version number among the installed ones, downloads none."""
+    wanted = context.settings.gate.python
+    if wanted is None:
+        return sys.executable
+    if "/" in wanted:
+        return wanted
+    from ci_scripts.python_environments import uv_program
+
+    argv = [uv_program(), "python", "find", "--no-python-downloads", "--no-project", wanted]
+    found = run(argv, cwd=context.workspace.root, env=context.env, timeout=60, check=False)
+    if found.exit_code != 0:
+        raise InfrastructureError(
+            f"there is no Python {wanted} on this machine (gate.python): {found.output.strip()}",
+            next_step="install it, or leave gate.python out.",
+        )
+    return found.output.strip()
+
+
+def _constraints(context: GateContext, wanted: str | None) -> list[Path]:
+    if wanted is None:
+        return []
+    if "://" not in wanted:
+        return [Path(wanted)]
+    try:
+        answer = requests.get(wanted, timeout=DOWNLOAD_SECONDS)
+        answer.raise_for_status()
+    except requests.RequestException as error:
+        raise InfrastructureError(
+            f"the constraints {wanted} could not be fetched: {error}.", next_step="see gate.constraints in ci.yaml."
+        ) from error
+    path = context.workspace.environments_dir / "constraints.txt"
+    write_text_atomically(path, answer.text)
+    return [path]

@@ -1,0 +1,1 @@
+"""Running Tempest: which tests, on which worker, into one stream."""

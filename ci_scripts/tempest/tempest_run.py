@@ -1,0 +1,179 @@
+"""One run of Tempest on a gate that is up: list, choose, split, run, watch, and the checks at the end."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from ci_scripts import aborts
+from ci_scripts.errors import ConfigurationError, InfrastructureError
+from ci_scripts.gates import gate_of
+from ci_scripts.gates.access import ShardAccess, read_access
+from ci_scripts.gates.context import GateContext
+from ci_scripts.run_command import Background, start
+from ci_scripts.tempest import checks, workers
+from ci_scripts.tempest.durations import read_durations
+from ci_scripts.tempest.partition import split
+from ci_scripts.tempest.progress import Progress
+from ci_scripts.tempest.selection import Selection
+from ci_scripts.tempest.stream_writer import StreamWriter
+from ci_scripts.workspace import write_text_atomically
+
+LIST_SECONDS = 300.0
+LOOK_SECONDS = 0.05
+WATCH_SECONDS = 0.5
+MAX_AUTO_WORKERS = 2
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is asked for: which tests, how many workers per shard, for how many seconds at most, checks or not."""
+
+    selection: Selection
+    concurrency: int | None
+    seconds: float
+    with_checks: bool
+    watched: bool
+
+
+def run_tempest(context: GateContext, plan: Plan) -> None:
+    """Leave the stream in logs/testrepository.subunit. Failed tests are no error here.
+
+    Raises ConfigurationError when nothing is selected, InfrastructureError when the gate or Tempest itself fails or
+    the time is up; what was collected until then is in the stream.
+    """
+    run = _Run(context, plan)
+    try:
+        run.start()
+        run.go()
+    finally:
+        with aborts.deferred():
+            run.stop()
+
+
+class _Run:
+    def __init__(self, context: GateContext, plan: Plan) -> None:
+        self.context = context
+        self.plan = plan
+        self.gate = gate_of(context.settings.gate.kind)
+        self.shards: list[ShardAccess] = read_access(context.workspace)
+        self.environment = context.workspace.environments_dir / "tempest"
+        self.folder = context.workspace.logs / "tempest"
+        self.deadline = time.monotonic() + plan.seconds
+        self.next_watch = 0.0
+        self.listing: Background | None = None
+        self.workers: list[workers.Worker] = []
+        self.threads: list[threading.Thread] = []
+
+    def start(self) -> None:
+        """The listing process and all workers, discovering side by side."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        # Old results must not pass for those of this run when it is stopped early.
+        for old in (self.context.workspace.stream, self.context.workspace.selected_tests):
+            old.unlink(missing_ok=True)
+        self.listing = self._start_listing(self.shards[0])
+        per_shard = self.plan.concurrency or max(1, MAX_AUTO_WORKERS // len(self.shards))
+        argv = workers.runner_argv(self.environment)
+        for number in range(per_shard * len(self.shards)):
+            # Neighbours on different shards: worker 0 on shard 0, worker 1 on shard 1, and so on.
+            folder = Path(self.shards[number % len(self.shards)].tempest_dir)
+            env = workers.worker_environment(self.context.env, folder)
+            self.workers.append(workers.Worker(f"worker-{number}", argv, env, folder, self.folder))
+
+    def _start_listing(self, shard: ShardAccess) -> Background:
+        folder = Path(shard.tempest_dir)
+        output = self.folder / "listing.subunit"
+        output.unlink(missing_ok=True)
+        argv = workers.runner_argv(self.environment, "--list")
+        env = workers.worker_environment(self.context.env, folder)
+        return start(argv, cwd=folder, env=env, log=self.folder / "listing.log", stdout=output)
+
+    def go(self) -> None:
+        """Choose, hand out, follow until all workers have ended; then the checks."""
+        assert self.listing is not None
+        limit = min(self.deadline, time.monotonic() + LIST_SECONDS)
+        with self.context.record.step("list the tests"):
+            found = workers.list_tests(self.listing, self.folder / "listing.subunit", limit, self._watch_gate)
+        chosen = self.plan.selection.choose(found)
+        check_ids = checks.check_ids(self.context, self.shards) if self.plan.with_checks else []
+        selected = [*chosen, *check_ids]
+        write_text_atomically(self.context.workspace.selected_tests, "".join(f"{name}\n" for name in selected))
+        parts = split(chosen, len(self.workers), read_durations(self.context.settings.cache_dir))
+        say = self.context.record.say
+        say(f"{len(chosen)} of {len(found)} tests on {len(self.workers)} workers, {len(self.shards)} shards")
+        with (
+            Progress(len(selected), say, watched=self.plan.watched) as progress,
+            StreamWriter(self.context.workspace.stream, progress.ended) as writer,
+        ):
+            with self.context.record.step("run the tests"):
+                try:
+                    self._follow(parts, writer, progress)
+                finally:
+                    with aborts.deferred():
+                        self.stop()
+            if self.plan.with_checks:
+                checks.run_checks(self.context, self.shards, writer)
+
+    def _follow(self, parts: list[list[str]], writer: StreamWriter, progress: Progress) -> None:
+        self.threads = [workers.follow(worker, writer) for worker in self.workers]
+        while True:
+            self._watch_gate()
+            progress.tick()
+            for worker, part in zip(self.workers, parts, strict=True):
+                worker.feed(part)
+                problem = worker.problem()
+                if problem is not None:
+                    raise InfrastructureError(problem, log=worker.log)
+            if all(worker.exit_code is not None for worker in self.workers):
+                break
+            if time.monotonic() > self.deadline:
+                self.context.record.outcome = "TIMED_OUT"
+                raise InfrastructureError(
+                    f"the tests were stopped after {self.plan.seconds:g} s; what ran is in the stream.",
+                    log=self.folder,
+                    next_step="a slow node wants a longer tempest.timeout_minutes or more shards.",
+                )
+            time.sleep(LOOK_SECONDS)
+        # A worker that died while the gate did is the gate's death, whichever was seen first.
+        self._watch_gate(now=True)
+
+    def _watch_gate(self, now: bool = False) -> None:
+        if now or time.monotonic() >= self.next_watch:
+            self.next_watch = time.monotonic() + WATCH_SECONDS
+            problem = self.gate.problem(self.context)
+            if problem is not None:
+                raise InfrastructureError(
+                    f"the gate broke while the tests ran: {problem}",
+                    next_step="read that log; the tests say nothing about the change.",
+                )
+
+    def stop(self) -> None:
+        """End all processes, then read what they still left; safe to call twice."""
+        if self.listing is not None and self.listing.exit_code() is None:
+            self.listing.stop(1.0)
+        for worker in self.workers:
+            worker.stop()
+        for thread in self.threads:
+            thread.join(timeout=10.0)
+
+
+def require_gate(context: GateContext) -> None:
+    """Raises InfrastructureError when the gate is not healthy, ConfigurationError when there is none."""
+    read_access(context.workspace)
+    problem = gate_of(context.settings.gate.kind).problem(context)
+    if problem is not None:
+        raise InfrastructureError(f"the gate is not healthy: {problem}", next_step="ci-stop-gate, then ci-start-gate.")
+
+
+def selection_of(context: GateContext, regex: str | None, include: Path | None, exclude: Path | None) -> Selection:
+    """What ci.yaml says, less what was given by hand. Raises ConfigurationError for a bad regex."""
+    import re
+
+    wanted = context.settings.tempest
+    try:
+        re.compile(regex or "")
+    except re.error as error:
+        raise ConfigurationError(f"--regex {regex!r} is not a regular expression: {error}.") from error
+    return Selection(regex or wanted.regex, include or wanted.include_list, exclude or wanted.exclude_list)

@@ -1,0 +1,188 @@
+"""Tempest's worker processes: stestr's own runner, as ``tempest run`` uses it, one process per worker.
+
+All workers start at once and discover the tests side by side with the process that lists them; each then reads what it
+is to run from a FIFO. ``tempest run`` discovers twice, one after the other.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ci_scripts.errors import InfrastructureError
+from ci_scripts.python_environments import site_packages
+from ci_scripts.run_command import Background, last_lines, start
+from ci_scripts.tempest.stream_writer import StreamWriter
+
+LOOK_SECONDS = 0.02
+GRACE_SECONDS = 3.0
+
+
+def worker_environment(base: Mapping[str, str], tempest_dir: Path) -> dict[str, str]:
+    """What Tempest reads its configuration by."""
+    return {
+        **base,
+        "TEMPEST_CONFIG_DIR": str(tempest_dir / "etc"),
+        "TEMPEST_CONFIG": "tempest.conf",
+        "OS_LOG_CAPTURE": "1",
+        "PYTHONWARNINGS": "ignore",
+        "HOME": str(tempest_dir),
+    }
+
+
+def runner_argv(environment: Path, *more: str) -> list[str]:
+    """stestr's runner on Tempest's discovery package, which finds plug-ins too."""
+    packages = site_packages(environment)
+    discovery = packages / "tempest" / "test_discover"
+    if not discovery.is_dir():
+        raise InfrastructureError(f"{environment} has no Tempest.", next_step="run ci-prepare-gate again.")
+    runner = [str(environment / "bin" / "python"), "-m", "stestr.subunit_runner.run", "discover"]
+    return [*runner, "-t", str(packages), str(discovery), *more]
+
+
+class Worker:
+    """One process with its stream in a file of its own, which is read while it grows."""
+
+    def __init__(self, name: str, argv: Sequence[str], env: Mapping[str, str], cwd: Path, folder: Path) -> None:
+        self.name = name
+        self.output = folder / f"{name}.subunit"
+        self.log = folder / f"{name}.log"
+        self.fifo = folder / f"{name}.tests"
+        for old in (self.output, self.log, self.fifo):
+            old.unlink(missing_ok=True)
+        os.mkfifo(self.fifo, 0o600)
+        self.fed = False
+        self._exit_code: int | None = None
+        self.process: Background = start(
+            [*argv, "--load-list", str(self.fifo)], cwd=cwd, env=env, log=self.log, stdout=self.output
+        )
+
+    def feed(self, test_ids: Sequence[str]) -> bool:
+        """Hand over the tests; False while the worker is not ready to read them."""
+        if not self.fed:
+            try:
+                handle = os.open(self.fifo, os.O_WRONLY | os.O_NONBLOCK)
+            except OSError:
+                return False
+            os.set_blocking(handle, True)
+            with open(handle, "w") as pipe, contextlib.suppress(BrokenPipeError):
+                pipe.write("".join(f"{test_id}\n" for test_id in test_ids))
+            self.fed = True
+        return True
+
+    @property
+    def exit_code(self) -> int | None:
+        if self._exit_code is None:
+            self._exit_code = self.process.exit_code()
+        return self._exit_code
+
+    def stop(self) -> None:
+        self._exit_code = self.process.stop(GRACE_SECONDS)
+        self.fifo.unlink(missing_ok=True)
+
+    def problem(self) -> str | None:
+        """Why a worker that ended did not end well. Failed tests are no problem of the worker."""
+        code = self.exit_code
+        if code in (None, 0, 1):
+            return None
+        said = last_lines(self.log.read_text(errors="replace")[-8192:], 4)
+        return f"Tempest's {self.name} ended with exit code {code}. {said}"
+
+
+class _GrowingFile:
+    """The output of a worker as a file that ends when the worker has ended and all is read."""
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+        self._file = open(worker.output, "rb")  # noqa: SIM115
+        self._buffer = b""
+
+    def read(self, size: int) -> bytes:
+        while len(self._buffer) < size:
+            ended = self._worker.exit_code is not None
+            chunk = self._file.read(65536)
+            if chunk:
+                self._buffer += chunk
+            elif ended:
+                break
+            else:
+                time.sleep(LOOK_SECONDS)
+        taken, self._buffer = self._buffer[:size], self._buffer[size:]
+        return taken
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class _Receiver:
+    """Hands each event of a worker on to the one stream."""
+
+    def __init__(self, worker: Worker, writer: StreamWriter) -> None:
+        self.worker = worker
+        self.writer = writer
+
+    def startTestRun(self) -> None:
+        """Part of testtools' StreamResult; nothing to do."""
+
+    def stopTestRun(self) -> None:
+        """Part of testtools' StreamResult; nothing to do."""
+
+    def status(self, **fields: Any) -> None:
+        self.writer.event(self.worker.name, fields)
+
+
+def follow(worker: Worker, writer: StreamWriter) -> threading.Thread:
+    """Copy the worker's events into the stream in a thread that ends with the worker."""
+    from subunit import ByteStreamToStreamResult
+
+    def copy() -> None:
+        source = _GrowingFile(worker)
+        try:
+            ByteStreamToStreamResult(source, non_subunit_name="stdout").run(_Receiver(worker, writer))
+        finally:
+            source.close()
+
+    thread = threading.Thread(target=copy, name=f"follow-{worker.name}", daemon=True)
+    thread.start()
+    return thread
+
+
+def list_tests(worker: Background, output: Path, deadline: float, watch: Callable[[], None]) -> list[str]:
+    """What the listing process found. Raises InfrastructureError when discovery fails, with its reason."""
+    while (code := worker.exit_code()) is None:
+        watch()
+        if time.monotonic() > deadline:
+            raise InfrastructureError("Tempest did not list its tests in time.", log=worker.log)
+        time.sleep(LOOK_SECONDS)
+    from subunit import ByteStreamToStreamResult
+
+    found: list[str] = []
+    errors: list[str] = []
+
+    class Listing:
+        def startTestRun(self) -> None:
+            """Part of testtools' StreamResult; nothing to do."""
+
+        stopTestRun = startTestRun
+
+        def status(self, **fields: Any) -> None:
+            if fields.get("test_status") == "exists" and fields.get("test_id"):
+                found.append(fields["test_id"])
+            elif fields.get("file_name") == "import errors" and fields.get("file_bytes"):
+                errors.append(bytes(fields["file_bytes"]).decode(errors="replace"))
+
+    with open(output, "rb") as stream:
+        ByteStreamToStreamResult(stream, non_subunit_name="stdout").run(Listing())
+    if code != 0 or errors:
+        text = "\n".join(errors) or worker.log.read_text(errors="replace")[-4096:]
+        raise InfrastructureError(
+            f"Tempest could not load its tests (exit code {code}): {last_lines(text, 4)}",
+            log=worker.log,
+            next_step="a package that declares a Tempest plug-in it does not ship does this: see tempest.packages.",
+        )
+    return found
