@@ -95,9 +95,11 @@ def _run_hook(context: GateContext, hook: str, stage_name: str, seconds: float) 
     beside_us = str(Path(sys.executable).parent)
     env = {
         **context.env,
+        **context.stage_env,
         "PATH": f"{beside_us}:{context.env.get('PATH', os.defpath)}",
         "WORKSPACE": str(workspace.root),
         RUN_ID_VARIABLE: context.run["run_id"],
+        **({"CI_WATCHED": "1"} if sys.stderr.isatty() else {}),
     }
     done = run(
         ["bash", str(installed_file(f"devstack-hooks/{hook}.sh"))],

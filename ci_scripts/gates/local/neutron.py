@@ -34,6 +34,16 @@ def url_of(port: int) -> str:
 
 def write_config(layout: ShardLayout, environment: Path, database: str, keystone_url: str, plugins: str) -> list[Path]:
     """neutron.conf and ml2_conf.ini of a shard, before what neutron_config says."""
+    credentials = {
+        "auth_url": keystone_url,
+        "auth_type": "password",
+        "username": keystone.ADMIN["username"],
+        "password": keystone.ADMIN["password"],
+        "project_name": keystone.ADMIN["project_name"],
+        "user_domain_name": keystone.ADMIN["domain_name"],
+        "project_domain_name": keystone.ADMIN["domain_name"],
+        "region_name": keystone.REGION,
+    }
     neutron_conf: Sections = {
         "DEFAULT": {
             "core_plugin": "ml2",
@@ -53,17 +63,12 @@ def write_config(layout: ShardLayout, environment: Path, database: str, keystone
         "oslo_messaging_notifications": {"driver": "noop"},
         "database": {"connection": database, "sqlite_synchronous": False},
         "keystone_authtoken": {
+            **credentials,
             "www_authenticate_uri": keystone_url,
-            "auth_url": keystone_url,
-            "auth_type": "password",
-            "username": keystone.ADMIN["username"],
-            "password": keystone.ADMIN["password"],
-            "project_name": keystone.ADMIN["project_name"],
-            "user_domain_name": keystone.ADMIN["domain_name"],
-            "project_domain_name": keystone.ADMIN["domain_name"],
-            "region_name": keystone.REGION,
             "service_token_roles_required": True,
         },
+        # There is no Placement here; without credentials the segments plug-in logs a traceback for each segment.
+        "placement": credentials,
     }
     ml2: Sections = {
         "ml2": {

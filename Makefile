@@ -1,0 +1,54 @@
+# Two targets matter: `make demo` and `make test`. Everything else is a part of them.
+# Needed on the machine: Python 3.11 or newer with venv, git, make. Packages come from the index that pip is set up for.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO := .demo
+READY := $(VENV)/.installed
+
+.PHONY: demo demo-neutron test lint unit integration bench clean
+
+$(READY): setup.cfg pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --editable '.[test,lint]'
+	touch $@
+
+demo: $(READY)
+	$(BIN)/python examples/make_repositories.py --into $(DEMO)
+	$(BIN)/ci-run-job --config examples/ci.yaml --change 1,1 --project example/networking-example \
+		--ref refs/changes/01/1/1 --url $(DEMO)/networking-example.git
+
+$(DEMO)/neutron.tar.gz: $(READY)
+	mkdir -p $(DEMO)
+	$(BIN)/python examples/fetch_neutron.py --into $(DEMO) --constraints examples/constraints.txt
+
+demo-neutron: $(DEMO)/neutron.tar.gz
+	$(BIN)/python examples/make_repositories.py --into $(DEMO) --neutron-sdist $(DEMO)/neutron.tar.gz
+	$(BIN)/ci-run-job --config examples/ci-neutron.yaml --change 2,1 --project openstack/neutron \
+		--ref refs/changes/02/2/1 --url $(DEMO)/neutron.git
+	$(BIN)/python examples/expect_exit.py 1 $(BIN)/ci-run-job --config examples/ci-neutron.yaml --change 3,1 \
+		--project openstack/neutron --ref refs/changes/03/3/1 --url $(DEMO)/neutron.git
+
+test: lint unit integration
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/shellcheck devstack-hooks/*.sh .ci/run examples/networking-example/devstack/plugin.sh
+
+# In parallel and in seconds: real git, no gate.
+unit: $(READY)
+	$(BIN)/python -m pytest -n auto -m 'not gate' tests
+
+# A real gate each, so one after the other.
+integration: $(READY)
+	$(BIN)/python -m pytest -m gate tests
+
+bench: $(READY)
+	$(BIN)/python benchmarks/run_all.py
+
+clean:
+	rm -rf $(VENV) $(DEMO) .ci-runs build dist *.egg-info

@@ -1,0 +1,330 @@
+"""ci-prepare-gate: which change; is it worth a run; checkouts merged; gate prepared; the run's files written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ci_scripts.errors import NothingToTest
+
+if TYPE_CHECKING:
+    from ci_scripts.change import ChangeUnderTest
+    from ci_scripts.checkouts import Fetched, Wanted
+    from ci_scripts.git import Patience
+    from ci_scripts.git_cache import GitCache
+    from ci_scripts.settings_model import Settings
+    from ci_scripts.stage_log import StageRecord
+    from ci_scripts.workspace import Workspace
+
+EXAMPLE = (
+    "Example: ci-prepare-gate --config ci.yaml --change 1,1 --project example/networking-example"
+    " --url https://review.example.org/example/networking-example"
+)
+
+
+class IrrelevantFiles(NothingToTest):
+    """The change touches only files that do not matter to the job."""
+
+
+@click.command(epilog=EXAMPLE)
+@click.option("--config", type=click.Path(path_type=Path), help="The configuration. Default: $CI_CONFIG, else ci.yaml.")
+@click.option("--workspace", type=click.Path(path_type=Path), help="Default: $WORKSPACE, else .ci-runs/<run id>.")
+@click.option("--change", metavar="N,P", help="Change and patch set.")
+@click.option("--project", help="The change's project, as in ci.yaml.")
+@click.option("--ref", help="What is fetched. Default: Gerrit's ref of --change.")
+@click.option("--url", help="The git address it is fetched from.")
+@click.option("--branch", help="The change's branch.")
+@click.option("--pipeline", help="The pipeline's name for the report. Default: check.")
+@click.option(
+    "--zuul-file",
+    "--zuul-variables",
+    type=click.Path(path_type=Path),
+    help="Zuul's variables (version 3 and newer), such as zuul-info/inventory.yaml.",
+)
+@click.option("--dry-run", is_flag=True, help="Only say what would be checked out; write nothing.")
+def command(
+    config: Path | None, workspace: Path | None, zuul_file: Path | None, dry_run: bool, **flags: str | None
+) -> None:
+    """Prepare a run for one change: its checkouts, the Python environments and run.json.
+
+    The change comes from the options, from Zuul's or the Gerrit Trigger's variables, or from --zuul-file.
+    Exit code 4: nothing to test (irrelevant files only, or a merge conflict); verdict.json says which.
+    """
+    from ci_scripts.settings import load_settings, read_environment
+
+    environment = read_environment()
+    settings = load_settings(config, environment=environment)
+    change = find_change(settings, environment, flags, zuul_file)
+    if dry_run:
+        _say_plan(settings, change)
+        return
+    _prepare_new_run(settings, change, workspace, environment)
+
+
+def find_change(
+    settings: Settings, environment: Mapping[str, str], flags: Mapping[str, str | None], zuul_file: Path | None
+) -> ChangeUnderTest:
+    """The change that this run is about, with the addresses and branches of ci.yaml. Raises ConfigurationError."""
+    from ci_scripts.change import change_from
+    from ci_scripts.checkouts import project_addresses
+
+    return change_from(
+        environment,
+        flags=flags,
+        zuul_file=zuul_file,
+        project_urls=project_addresses(settings),
+        project_branches={
+            settings.driver.project: settings.driver.ref,
+            **{name: project.branch for name, project in settings.projects.items()},
+        },
+    )
+
+
+def _say_plan(settings: Settings, change: ChangeUnderTest) -> None:
+    from ci_scripts.checkouts import wanted_checkouts
+
+    click.echo(f"change {change.name} of {change.project} for {change.branch}, from {change.trigger}")
+    for wanted in wanted_checkouts(settings, change).values():
+        merged = "".join(f", change {item.name} ({item.ref})" for item in wanted.changes)
+        patched = "".join(f", patch {patch.name}" for patch in wanted.patches)
+        click.echo(f"{wanted.project}: {wanted.url} {' or '.join(wanted.refs)}{merged}{patched}")
+
+
+def _prepare_new_run(
+    settings: Settings, change: ChangeUnderTest, folder: Path | None, environment: Mapping[str, str]
+) -> None:
+    from datetime import UTC, datetime
+
+    from ci_scripts.stage_log import stage
+    from ci_scripts.workspace import RUN_ID_VARIABLE, create_workspace, new_run_id
+
+    run_id = environment.get(RUN_ID_VARIABLE) or new_run_id(datetime.now(UTC))
+    if folder is None and environment.get("WORKSPACE"):
+        folder = Path(environment["WORKSPACE"])
+    workspace = create_workspace(folder, run_id)
+    with workspace.lock(run_id=run_id, environment=environment):
+        forget_earlier_run(workspace)
+        with stage(workspace, "prepare-gate") as record:
+            prepare_gate(settings, change, workspace, {**environment, RUN_ID_VARIABLE: run_id}, record)
+
+
+def forget_earlier_run(workspace: Workspace) -> None:
+    """Delete what an earlier run left here: its stream and verdict would pass for those of this one.
+
+    Only folders that hold a run.json are touched, and only the names of a run: Jenkins' workspace may hold more.
+    To be called with the lock held, before the stage is recorded. Raises ConfigurationError while a gate runs there.
+    """
+    import shutil
+
+    from ci_scripts.errors import ConfigurationError
+    from ci_scripts.gates.local import supervision
+
+    if not workspace.run_json.exists():
+        return
+    if supervision.is_running(workspace):
+        raise ConfigurationError(
+            f"a gate is still running in {workspace.root}.",
+            next_step="stop it with ci-stop-gate, or take another folder with --workspace.",
+        )
+    folders = (workspace.stages_dir, workspace.src, workspace.environments_dir, workspace.gate_dir)
+    for folder in (*folders, workspace.report_dir, workspace.logs):
+        if folder.is_symlink():
+            folder.unlink()
+        elif folder.exists():
+            shutil.rmtree(folder)
+    files = (workspace.environment_sh, workspace.reproduce_sh, workspace.tests_json, workspace.verdict_json)
+    # run.json last: an interrupted deletion is taken up again.
+    for file in (*files, workspace.run_json):
+        file.unlink(missing_ok=True)
+    workspace.make_folders()
+
+
+def prepare_gate(
+    settings: Settings,
+    change: ChangeUnderTest,
+    workspace: Workspace,
+    environment: Mapping[str, str],
+    record: StageRecord,
+    *,
+    patience: Patience | None = None,
+) -> dict[str, Any]:
+    """Make everything that a gate needs for ``change`` in the workspace, whose lock is held; returns run.json.
+
+    ``environment`` is this process's with CI_RUN_ID, the name of the run.
+
+    Raises NothingToTest (verdict.json is written then), ConfigurationError, or InfrastructureError.
+    """
+    from ci_scripts.git import MergeConflict
+    from ci_scripts.workspace import write_json_atomically
+
+    cache = _git_cache(settings, workspace, environment, record, patience)
+    run = _new_run_record(settings, change, environment, cache)
+    write_json_atomically(workspace.run_json, run)
+    try:
+        change = _check_out_all(settings, change, workspace, cache, run, record)
+    except MergeConflict as error:
+        _write_early_verdict(workspace, run, record, "MERGER_FAILURE", "merge-conflict", error)
+        raise
+    except IrrelevantFiles as error:
+        _write_early_verdict(workspace, run, record, "SKIPPED", "irrelevant-files", error)
+        raise
+    except NothingToTest as error:
+        _write_early_verdict(workspace, run, record, "SKIPPED", "project-not-configured", error)
+        raise
+    from ci_scripts.run_scripts import write_environment_script, write_reproduce_script
+
+    write_json_atomically(workspace.run_json, run)
+    write_environment_script(workspace, run, change)
+    write_reproduce_script(workspace, run, change)
+    run["environments"] = _prepare_kind_of_gate(settings, workspace, environment, run, record)
+    write_json_atomically(workspace.run_json, run)
+    return run
+
+
+def _git_cache(
+    settings: Settings,
+    workspace: Workspace,
+    environment: Mapping[str, str],
+    record: StageRecord,
+    patience: Patience | None,
+) -> GitCache:
+    from ci_scripts.git import Git, Patience
+    from ci_scripts.git_cache import GitCache
+    from ci_scripts.settings import command_environment
+
+    own = {name: value for name, value in environment.items() if name.startswith("GIT_")}
+    git = Git(command_environment(environment, own), workspace.logs / "git.log", patience or Patience(), record.say)
+    return GitCache(settings.cache_dir / "git", git)
+
+
+def _new_run_record(
+    settings: Settings, change: ChangeUnderTest, environment: Mapping[str, str], cache: GitCache
+) -> dict[str, Any]:
+    import importlib.metadata
+    import platform
+
+    from ci_scripts import __version__
+    from ci_scripts.workspace import RUN_ID_VARIABLE, SCHEMA, utc_text
+
+    driver = settings.driver
+    return {
+        "schema": SCHEMA,
+        "run_id": environment[RUN_ID_VARIABLE],
+        "created": utc_text(),
+        "config": str(settings.config_path),
+        "trigger": change.trigger,
+        "change": change.as_record(),
+        "also": [item.as_record() for item in change.also],
+        "gate": {"kind": settings.gate.kind},
+        "driver": {"project": driver.project, "source": driver.source or driver.package, "ref": driver.ref},
+        "checkouts": {},
+        "tools": {
+            "openstack-driver-ci": __version__,
+            "python": platform.python_version(),
+            "git": cache.git.version(),
+            "uv": importlib.metadata.version("uv"),
+        },
+        "environments": {},
+    }
+
+
+def _check_out_all(
+    settings: Settings,
+    change: ChangeUnderTest,
+    workspace: Workspace,
+    cache: GitCache,
+    run: dict[str, Any],
+    record: StageRecord,
+) -> ChangeUnderTest:
+    """Fetch, decide whether to go on, check out. Fills run["checkouts"]; the change with its revision."""
+    from dataclasses import replace
+
+    from ci_scripts.checkouts import check_out, fetch, mended, wanted_checkouts
+
+    wanted = wanted_checkouts(settings, change)
+    _say_what_is_left_out(change, wanted, record)
+    fetched = _fetch_change(settings, change, wanted[change.project], cache, record)
+    change = replace(change, revision=fetched.revisions[-1])
+    run["change"] = change.as_record()
+    ready = {change.project: fetched}
+    # By name: a project whose name continues another's (a, a/b) goes into the other's folder after it.
+    for name in sorted(wanted):
+        url, target = wanted[name].url, workspace.src / name
+
+        def make(name: str = name, target: Path = target) -> dict[str, Any]:
+            found = ready.pop(name, None) or fetch(wanted[name], cache, record.say)
+            return check_out(found, target, cache).as_record(workspace.root)
+
+        with record.step(f"check out {name}"):
+            run["checkouts"][name] = mended(cache, url, make)
+    return change
+
+
+def _say_what_is_left_out(change: ChangeUnderTest, wanted: Mapping[str, Wanted], record: StageRecord) -> None:
+    for item in change.also:
+        if item.project not in wanted:
+            record.say(f"change {item.name} is for {item.project}, which is not checked out here: it is left out")
+
+
+def _fetch_change(
+    settings: Settings, change: ChangeUnderTest, wanted: Wanted, cache: GitCache, record: StageRecord
+) -> Fetched:
+    """Raises IrrelevantFiles when the change is not worth a run."""
+    from ci_scripts.checkouts import fetch, files_of_change, mended
+    from ci_scripts.irrelevant_files import only_irrelevant
+
+    def work() -> tuple[Fetched, list[str]]:
+        fetched = fetch(wanted, cache, record.say)
+        return fetched, files_of_change(fetched, cache)
+
+    with record.step(f"fetch change {change.name} of {change.project}"):
+        fetched, files = mended(cache, wanted.url, work)
+    configured = settings.projects.get(change.project)
+    if configured is not None and only_irrelevant(files, configured.irrelevant_files):
+        shown = ", ".join(files[:5]) + (f" and {len(files) - 5} more" if len(files) > 5 else "")
+        raise IrrelevantFiles(f"change {change.name} of {change.project} touches irrelevant files only: {shown}.")
+    return fetched
+
+
+def _write_early_verdict(
+    workspace: Workspace, run: Mapping[str, Any], record: StageRecord, outcome: str, rule: str, error: NothingToTest
+) -> None:
+    from ci_scripts.verdict.decide import Verdict
+    from ci_scripts.verdict.proof import Proof
+    from ci_scripts.workspace import utc_text, write_json_atomically
+
+    verdict = Verdict(
+        outcome=outcome,
+        blame="nobody",
+        rule=rule,
+        sentence="ci-prepare-gate found nothing to test.",
+        reasons=(error.what,),
+        evidence=(),
+        proof=Proof(),
+        counts={},
+        exit_code=error.exit_code,
+        run_id=run["run_id"],
+        made=utc_text(),
+    )
+    record.outcome = outcome
+    write_json_atomically(workspace.run_json, run)
+    write_json_atomically(workspace.verdict_json, verdict.as_json())
+
+
+def _prepare_kind_of_gate(
+    settings: Settings,
+    workspace: Workspace,
+    environment: Mapping[str, str],
+    run: Mapping[str, Any],
+    record: StageRecord,
+) -> dict[str, str]:
+    from ci_scripts.gates import gate_of
+    from ci_scripts.gates.context import GateContext
+    from ci_scripts.settings import command_environment, secret_values
+
+    secrets = secret_values(settings, environment)
+    context = GateContext(settings, workspace, run, command_environment(environment), {}, secrets, record)
+    return dict(gate_of(settings.gate.kind).prepare(context))

@@ -1,0 +1,136 @@
+"""ci-run-job: prepare-gate, run-gate and summarize-results for a person; it reports nothing to anybody."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from ci_scripts.change import ChangeUnderTest
+    from ci_scripts.settings_model import Settings
+    from ci_scripts.workspace import Workspace
+
+EXAMPLE = (
+    "Example: ci-run-job --config examples/ci.yaml --change 1,1 --project example/networking-example"
+    " --url .demo/networking-example.git"
+)
+
+
+@click.command(epilog=EXAMPLE)
+@click.option("--config", type=click.Path(path_type=Path), help="The configuration. Default: $CI_CONFIG, else ci.yaml.")
+@click.option("--workspace", type=click.Path(path_type=Path), help="Default: $WORKSPACE, else .ci-runs/<run id>.")
+@click.option("--change", metavar="N,P", help="Change and patch set.")
+@click.option("--project", help="The change's project, as in ci.yaml.")
+@click.option("--ref", help="What is fetched. Default: Gerrit's ref of --change.")
+@click.option("--url", help="The git address it is fetched from.")
+@click.option("--branch", help="The change's branch.")
+@click.option("--pipeline", help="The pipeline's name for the report. Default: check.")
+@click.option(
+    "--zuul-file",
+    "--zuul-variables",
+    type=click.Path(path_type=Path),
+    help="Zuul's variables (version 3 and newer), such as zuul-info/inventory.yaml.",
+)
+@click.option("--regex", help="Instead of tempest.regex.")
+@click.option("--shards", help="Instead of gate.shards: auto or a number.")
+def command(
+    config: Path | None,
+    workspace: Path | None,
+    zuul_file: Path | None,
+    regex: str | None,
+    shards: str | None,
+    **change_flags: str | None,
+) -> int:
+    """Run the whole job for one change on this machine and say who is to blame.
+
+    The exit code is that of ci-summarize-results: 0 passed, 1 the change is to blame, 3 the CI failed, 4 nothing to
+    test. Everything it started is stopped again, on every signal too.
+    """
+    from ci_scripts.settings import load_settings, read_environment
+    from ci_scripts.stages.prepare_gate import find_change
+
+    environment = read_environment()
+    flags: dict[str, object] = {
+        "tempest.regex": regex,
+        "gate.shards": shards if shards in (None, "auto") else _count(shards),
+    }
+    settings = load_settings(config, flags=flags, environment=environment)
+    change = find_change(settings, environment, change_flags, zuul_file)
+    return run_job(settings, change, workspace, flags, environment)
+
+
+def run_job(
+    settings: Settings,
+    change: ChangeUnderTest,
+    folder: Path | None,
+    flags: Mapping[str, object],
+    environment: Mapping[str, str],
+) -> int:
+    """The three stages in one workspace under one lock; returns the verdict's exit code.
+
+    Raises Interrupted or Terminated after everything was stopped and what was collected is summarized.
+    """
+    from datetime import UTC, datetime
+
+    from ci_scripts import aborts
+    from ci_scripts.errors import CIError
+    from ci_scripts.workspace import RUN_ID_VARIABLE, create_workspace, new_run_id
+
+    run_id = new_run_id(datetime.now(UTC))
+    if folder is None and environment.get("WORKSPACE"):
+        folder = Path(environment["WORKSPACE"])
+    workspace = create_workspace(folder, run_id)
+    environment = {**environment, RUN_ID_VARIABLE: run_id}
+    with workspace.lock(run_id=run_id, environment={}):
+        try:
+            _prepare_and_run(settings, change, workspace, flags, environment)
+        except CIError as error:
+            click.echo(f"ci-run-job: {error}", err=True)
+        with aborts.deferred():
+            exit_code = _summarize(workspace)
+    return exit_code
+
+
+def _prepare_and_run(
+    settings: Settings,
+    change: ChangeUnderTest,
+    workspace: Workspace,
+    flags: Mapping[str, object],
+    environment: Mapping[str, str],
+) -> None:
+    from ci_scripts.gates.context import GateContext
+    from ci_scripts.process_tree import become_subreaper, stop_orphans
+    from ci_scripts.stage_log import stage
+    from ci_scripts.stages.prepare_gate import forget_earlier_run, prepare_gate
+    from ci_scripts.stages.run_gate import run_gate
+
+    forget_earlier_run(workspace)
+    become_subreaper()
+    try:
+        with stage(workspace, "prepare-gate") as record:
+            prepare_gate(settings, change, workspace, environment, record)
+    finally:
+        stop_orphans()
+    with stage(workspace, "run-gate") as record:
+        run_gate(GateContext.of_run(workspace, record, environment, flags))
+
+
+def _summarize(workspace: Workspace) -> int:
+    import sys
+
+    from ci_scripts.stage_log import stage
+    from ci_scripts.stages.summarize_results import summarize
+
+    with stage(workspace, "summarize-results"):
+        return summarize(workspace, output=sys.stdout).exit_code
+
+
+def _count(text: str) -> int:
+    from ci_scripts.errors import ConfigurationError
+
+    if not text.isdigit():
+        raise ConfigurationError(f"--shards {text!r} is neither auto nor a number.")
+    return int(text)

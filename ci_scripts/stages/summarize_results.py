@@ -1,0 +1,130 @@
+"""ci-summarize-results: stream, logs and stage files of a run -> tests, verdict and reports."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ci_scripts.verdict.decide import Verdict
+    from ci_scripts.views.run_report import RunReport
+    from ci_scripts.workspace import Workspace
+
+MAX_PACKAGES = 1024 * 1024
+
+
+@click.command(name="ci-summarize-results")
+@click.option(
+    "--workspace",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of the run (default: $WORKSPACE, else .ci-runs/latest).",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print verdict.json instead of the text summary.")
+def command(workspace: Path | None, as_json: bool) -> int:
+    """Decide the outcome of a run and who is to blame, and write the reports.
+
+    Exit code: 0 passed, 1 the change is to blame, 3 the CI failed or nobody knows, 4 nothing to test,
+    130 or 143 the run was interrupted or aborted.
+    """
+    import sys
+
+    from ci_scripts.settings import read_environment
+    from ci_scripts.stage_log import stage
+    from ci_scripts.workspace import find_workspace
+
+    place = find_workspace(workspace, read_environment())
+    with stage(place, "summarize-results"):
+        return summarize(place, output=sys.stdout, as_json=as_json).exit_code
+
+
+def summarize(workspace: Workspace, *, output: TextIO | None = None, as_json: bool = False) -> Verdict:
+    """Read what the run left, decide, and write tests.json, verdict.json and the reports.
+
+    Whatever is missing or damaged in the workspace becomes part of the verdict. The summary (or the verdict as
+    JSON) goes to ``output``.
+
+    Raises InfrastructureError naming the file that could not be written; no half-written file is left.
+    """
+    import json
+
+    from ci_scripts.views.text import print_summary
+
+    report = gather(workspace)
+    write_reports(workspace, report)
+    if output is not None and as_json:
+        output.write(json.dumps(report.verdict.as_json(), indent=1) + "\n")
+    elif output is not None:
+        print_summary(report, workspace.report_dir / "index.html", output)
+    return report.verdict
+
+
+def gather(workspace: Workspace) -> RunReport:
+    """Tests, facts, proof and the verdict over them; writes nothing."""
+    from datetime import UTC, datetime
+
+    from ci_scripts.verdict.decide import Facts, decide
+    from ci_scripts.verdict.proof import gather_proof
+    from ci_scripts.verdict.read_stream import read_stream
+    from ci_scripts.verdict.run_facts import read_run_facts, seconds_of_run
+    from ci_scripts.verdict.tests_file import compare, read_selection
+    from ci_scripts.verdict.untrusted_file import read_text
+    from ci_scripts.views.run_report import RunReport
+    from ci_scripts.workspace import utc_text
+
+    root = workspace.root
+    facts = read_run_facts(root)
+    tests = compare(read_stream(workspace.stream, inside=root), read_selection(workspace.selected_tests, inside=root))
+    verdict = decide(
+        Facts(facts, tests, gather_proof(root, facts)),
+        run_id=str(facts.run.get("run_id") or "")[:100],
+        made=utc_text(datetime.now(UTC)),
+        seconds=seconds_of_run(facts),
+    )
+    try:
+        packages, _ = read_text(workspace.packages_txt, limit=MAX_PACKAGES, inside=root)
+    except OSError:
+        packages = ""
+    return RunReport(verdict, tests, facts, tuple(line[:300] for line in packages.splitlines() if line.strip()))
+
+
+def write_reports(workspace: Workspace, report: RunReport) -> None:
+    """Write every file of the report, the verdict last: where it is, the others are.
+
+    Raises InfrastructureError naming the file that could not be written.
+    """
+    import json
+
+    from ci_scripts.verdict.tests_file import as_json
+    from ci_scripts.views.html import render_report
+    from ci_scripts.views.junit import render_junit
+    from ci_scripts.views.testr_results import render_testr_results
+
+    files: tuple[tuple[Path, Callable[[], str]], ...] = (
+        (workspace.tests_json, lambda: json.dumps(as_json(report.tests), indent=1) + "\n"),
+        (workspace.report_dir / "index.html", lambda: render_report(report)),
+        (workspace.report_dir / "junit.xml", lambda: render_junit(report)),
+        (workspace.testr_results, lambda: render_testr_results(report)),
+        (workspace.verdict_json, lambda: json.dumps(report.verdict.as_json(), indent=1) + "\n"),
+    )
+    for path, render in files:
+        _write(path, render())
+
+
+def _write(path: Path, text: str) -> None:
+    from ci_scripts.errors import InfrastructureError
+    from ci_scripts.workspace import write_text_atomically
+
+    try:
+        if path.parent.is_symlink():
+            # The workspace may come from a node that ran untrusted code and left a link to somewhere else.
+            raise OSError(f"{path.parent} is a link")
+        write_text_atomically(path, text)
+    except OSError as error:
+        raise InfrastructureError(
+            f"{path} could not be written: {error.strerror or error}.",
+            next_step="free some space or mend the folder, then run ci-summarize-results again.",
+        ) from error
