@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from ci_scripts.errors import InfrastructureError, NothingToTest
+from ci_scripts.git_words import is_corrupt, is_transient, missing_ref, told_by_git
 from ci_scripts.run_command import CommandFailed, CommandTimedOut, Completed, last_lines, run
 
 if TYPE_CHECKING:
@@ -45,31 +46,6 @@ OPTIONS = (
 )
 KEPT_GIT_VARIABLES = ("GIT_SSH", "GIT_SSH_COMMAND", "GIT_SSH_VARIANT", "GIT_SSL_", "GIT_ASKPASS", "GIT_PROXY_")
 KEPT_GIT_FILES = ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM")
-
-# The words of git 2.30 to 2.50, of curl and of OpenSSH with LC_ALL=C.
-_MISSING_REF = re.compile(r"couldn't find remote ref (?P<ref>\S+)|not our ref (?P<sha>[0-9a-f]{40,64})", re.I)
-_CORRUPT = re.compile(
-    r"bad object|object file \S+ is empty|not a git repository|is corrupt|bad config line|"
-    r"index file \S+ is too small|packfile \S+ (?:cannot|does not|is far)|unable to read (?:tree|sha1 file)|"
-    r"missing (?:blob|tree|commit)|failed to read object|unable to parse object|did not send all necessary objects|"
-    r"unresolved deltas|invalid sha1 pointer|inflate: data stream error|garbage at end of loose object|"
-    r"does not point to a valid object|could not read [0-9a-f]{40}|'refs/\S+' exists; cannot create",
-    re.I,
-)
-_PERMANENT = re.compile(
-    r"does not appear to be a git repository|permission denied|authentication failed|repository not found|"
-    r"not exported|access denied|could not read (?:username|password)|host key verification failed|"
-    r"returned error: 4(?!29)\d\d|transport '\S+' not allowed",
-    re.I,
-)
-_TRANSIENT = re.compile(
-    r"could not resolve|name or service not known|temporary failure in name resolution|unable to look up|"
-    r"connection (?:reset|refused|timed out|closed|was)|couldn't connect|timed out|timeout|early eof|"
-    r"unexpected disconnect|hung up|network is unreachable|no route to host|broken pipe|rpc failed|"
-    r"returned error: (?:5\d\d|429)|gnutls|ssl_error|ssl_read|tls connection|empty reply from server|"
-    r"\.lock': File exists|cannot lock ref|unable to update local ref",
-    re.I,
-)
 
 
 @dataclass(frozen=True)
@@ -136,7 +112,7 @@ class Git:
         try:
             return run(["git", *options, *arguments], cwd=folder, env=env, log=self.log, check=check, **more)
         except CommandFailed as error:
-            said = last_lines(_told_by_git(error.completed.output), 6)
+            said = last_lines(told_by_git(error.completed.output), 6)
             if not isinstance(error, CommandTimedOut) and is_corrupt(said):
                 raise CorruptRepository(f"the git repository {folder} is damaged: {said}.", log=self.log) from error
             what = error.completed.stopped_because or f"ended with exit code {error.completed.exit_code}"
@@ -172,7 +148,7 @@ class Git:
                 self._raise_if_damaged(folder, done)
                 return
             except CommandFailed as error:
-                said = _told_by_git(error.completed.output)
+                said = told_by_git(error.completed.output)
                 self._raise_if_missing(error, url)
                 passing = isinstance(error, CommandTimedOut) or is_transient(said)
                 if not passing or tries_left == 0:
@@ -183,19 +159,24 @@ class Git:
 
     def _raise_if_damaged(self, folder: Path, done: Completed) -> None:
         # A fetch can succeed and have said that it passed over damaged packs.
-        said = _told_by_git(done.output)
+        said = told_by_git(done.output)
         if is_corrupt(said):
             raise CorruptRepository(f"the git repository {folder} is damaged: {last_lines(said, 3)}.", log=self.log)
 
     def _raise_if_missing(self, error: CommandFailed, url: str) -> None:
-        found = _MISSING_REF.search(error.completed.output)
-        if found is None:
+        ref = missing_ref(error.completed.output)
+        if ref is None:
             return
-        ref = found["ref"] or found["sha"]
         next_step = "check the name and the address."
         raise MissingRef(f"{without_password(url)} has no {ref}.", ref, log=self.log, next_step=next_step) from error
 
     def _fetch_failed(self, url: str, error: CommandFailed, said: str, passing: bool) -> InfrastructureError:
+        if "No space left on device" in said:
+            return InfrastructureError(
+                f"the disk is full: {without_password(url)} could not be fetched.",
+                log=self.log,
+                next_step="free some space and run the stage again.",
+            )
         because = error.completed.stopped_because or last_lines(said, 3) or f"exit code {error.completed.exit_code}"
         tries = f" after {self.patience.tries} tries" if passing else ""
         return InfrastructureError(
@@ -276,21 +257,6 @@ def git_environment(environment: Mapping[str, str]) -> dict[str, str]:
     }
     kept.setdefault("GIT_SSH_COMMAND", "ssh -oBatchMode=yes -oConnectTimeout=30")
     return {**kept, "GIT_TERMINAL_PROMPT": "0", "GIT_ALLOW_PROTOCOL": PROTOCOLS, "LC_ALL": "C"}
-
-
-def _told_by_git(output: str) -> str:
-    """Without what the other side's git said: its damaged repository is not ours."""
-    return "\n".join(line for line in output.splitlines() if not line.startswith("remote: "))
-
-
-def is_corrupt(said: str) -> bool:
-    """Whether git's words tell of damaged local objects."""
-    return _CORRUPT.search(said) is not None and _PERMANENT.search(said) is None
-
-
-def is_transient(said: str) -> bool:
-    """Whether git's words tell of a failure that may pass by itself."""
-    return _PERMANENT.search(said) is None and _TRANSIENT.search(said) is not None
 
 
 def server_of(url: str) -> str:

@@ -134,7 +134,8 @@ def _extract(sdist, scratch):
     folder.mkdir()
     try:
         with tarfile.open(sdist) as archive:
-            archive.extractall(folder, filter="data")
+            # Python 3.11.0 to 3.11.3 have no filters.
+            archive.extractall(folder, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))
     except (OSError, tarfile.TarError) as error:
         raise CannotMake(f"{sdist} cannot be unpacked: {error}") from error
     inside = list(folder.iterdir())

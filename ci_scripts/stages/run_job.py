@@ -69,14 +69,14 @@ def run_job(
     flags: Mapping[str, object],
     environment: Mapping[str, str],
 ) -> int:
-    """The three stages in one workspace under one lock; returns the verdict's exit code.
+    """The three stages in one workspace under one lock; returns the verdict's exit code, 2 for a wrong configuration.
 
     Raises Interrupted or Terminated after everything was stopped and what was collected is summarized.
     """
     from datetime import UTC, datetime
 
     from ci_scripts import aborts
-    from ci_scripts.errors import CIError
+    from ci_scripts.errors import CIError, ConfigurationError
     from ci_scripts.workspace import RUN_ID_VARIABLE, create_workspace, new_run_id
 
     run_id = new_run_id(datetime.now(UTC))
@@ -85,13 +85,15 @@ def run_job(
     workspace = create_workspace(folder, run_id)
     environment = {**environment, RUN_ID_VARIABLE: run_id}
     with workspace.lock(run_id=run_id, environment={}):
+        failure: CIError | None = None
         try:
             _prepare_and_run(settings, change, workspace, flags, environment)
         except CIError as error:
+            failure = error
             click.echo(f"ci-run-job: {error}", err=True)
         with aborts.deferred():
             exit_code = _summarize(workspace)
-    return exit_code
+    return failure.exit_code if isinstance(failure, ConfigurationError) else exit_code
 
 
 def _prepare_and_run(

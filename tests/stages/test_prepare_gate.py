@@ -275,6 +275,7 @@ def test_command_stops_its_children_on_a_signal(site: Site, number: signal.Signa
         server.settimeout(30)
         connection, _ = server.accept()
         with connection:
+            time.sleep(0.3)
             process.send_signal(number)
             _, stderr = process.communicate(timeout=30)
             connection.settimeout(10)
