@@ -32,16 +32,29 @@ COMPLETE = ".complete"
 
 
 @dataclass(frozen=True)
+class Checkout:
+    """A source tree; ``version`` is told to pbr, which else reads it from git tags."""
+
+    path: Path
+    version: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The distribution's name as the tree declares it."""
+        return distribution_of(self.path)
+
+
+@dataclass(frozen=True)
 class Requirements:
     """What an environment is resolved from.
 
-    ``packages`` are requirement lines, ``checkouts`` source trees whose own requirements count and which are
-    installed in place of the released package, ``constraints`` pip constraints files, ``python`` an interpreter.
+    ``packages`` are requirement lines, ``checkouts`` source trees that are installed in place of the released
+    packages and whose requirements count, ``constraints`` pip constraints files, ``python`` an interpreter.
     """
 
     name: str
     packages: Sequence[str]
-    checkouts: Mapping[str, Path]
+    checkouts: Sequence[Checkout]
     constraints: Sequence[Path]
     python: str
 
@@ -67,22 +80,43 @@ def prepare_environment(wanted: Requirements, places: Places, env: Mapping[str, 
     Returns the folder of the run's own environment. Raises InfrastructureError (the message names the log).
     """
     log = places.logs / f"environment-{wanted.name}.log"
-    resolution = _resolve(wanted, places, env, log)
+    wheels = [_build_wheel(checkout, wanted, places, env, log) for checkout in wanted.checkouts]
+    resolution = _resolve(wanted, wheels, places, env, log)
     prepared = _prepared(wanted, resolution, places, env, log)
     target = places.environments / wanted.name
     _copy(prepared, target, env, log)
-    for checkout in wanted.checkouts.values():
-        install_source(target, str(checkout), env, log, extra=("--no-deps",))
+    for wheel in wheels:
+        install_source(target, str(wheel), env, log, extra=("--no-deps",))
     return target
 
 
-def _resolve(wanted: Requirements, places: Places, env: Mapping[str, str], log: Path) -> str:
+def _build_wheel(checkout: Checkout, wanted: Requirements, places: Places, env: Mapping[str, str], log: Path) -> Path:
+    """Build the checkout once; its requirements are read from the wheel, and the wheel is what is installed."""
+    folder = places.environments / "wheels" / checkout.name
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    argv = [uv_program(), "build", "--quiet", "--wheel", "--python", wanted.python, "--out-dir", str(folder)]
+    for constraints in wanted.constraints:
+        argv += ["--build-constraints", str(constraints)]
+    # pbr would walk the whole history for two files that nobody reads here.
+    own = {"SKIP_WRITE_GIT_CHANGELOG": "1", "SKIP_GENERATE_AUTHORS": "1"}
+    if checkout.version is not None:
+        own["PBR_VERSION"] = checkout.version
+    argv.append(str(checkout.path))
+    _uv(argv, places.environments, {**env, **own}, INSTALL_SECONDS, log, f"{checkout.name} could not be built")
+    made = sorted(folder.glob("*.whl"))
+    if len(made) != 1:
+        raise InfrastructureError(f"building {checkout.path} left {len(made)} wheels.", log=log)
+    return made[0]
+
+
+def _resolve(wanted: Requirements, wheels: Sequence[Path], places: Places, env: Mapping[str, str], log: Path) -> str:
     """The pinned packages, one ``name==version`` a line; the checkouts themselves are left out."""
     source = places.environments / f"{wanted.name}.in"
-    lines = [*wanted.packages]
-    lines += [f"{distribution_of(path)} @ {path.as_uri()}" for path in wanted.checkouts.values()]
+    built = zip(wanted.checkouts, wheels, strict=True)
+    lines = [*wanted.packages, *(f"{checkout.name} @ {wheel.as_uri()}" for checkout, wheel in built)]
     write_text_atomically(source, "\n".join(lines) + "\n")
-    own = {_canonical(distribution_of(path)) for path in wanted.checkouts.values()}
+    own = {_canonical(checkout.name) for checkout in wanted.checkouts}
     argv = [uv_program(), "pip", "compile", "--no-header", "--no-annotate", "--quiet", "--python", wanted.python]
     for number, constraints in enumerate(wanted.constraints):
         filtered = places.environments / f"{wanted.name}-constraints-{number}.txt"
@@ -94,7 +128,9 @@ def _resolve(wanted: Requirements, places: Places, env: Mapping[str, str], log: 
     _uv(argv, places.environments, env, RESOLVE_SECONDS, log, f"the packages for {wanted.name} could not be resolved")
     pinned = [line for line in output.read_text().splitlines() if line and not line.startswith(("-e", "#"))]
     kept = [line for line in pinned if _canonical(re.split(r"[=@ \[]", line, maxsplit=1)[0]) not in own]
-    return "\n".join(sorted(kept)) + "\n"
+    resolution = "\n".join(sorted(kept)) + "\n"
+    write_text_atomically(output, resolution)
+    return resolution
 
 
 def _prepared(wanted: Requirements, resolution: str, places: Places, env: Mapping[str, str], log: Path) -> Path:
@@ -145,7 +181,7 @@ def install_source(
     Raises InfrastructureError with the installer's own last words.
     """
     argv = [uv_program(), "pip", "install", "--quiet", "--link-mode", "copy", "--compile-bytecode"]
-    if Path(source).is_absolute():
+    if Path(source).is_dir():
         # uv takes a source tree for unchanged while its setup files are: it must look anew.
         name = distribution_of(Path(source))
         argv += ["--refresh-package", name, "--reinstall-package", name]
@@ -211,6 +247,16 @@ def _without(constraints: Path, names: set[str]) -> str:
         if _canonical(name) not in names:
             kept.append(line)
     return "\n".join(kept) + "\n"
+
+
+def pinned_version(constraints: Sequence[Path], name: str) -> str | None:
+    """The version that a constraints file pins for a package, if any does."""
+    for path in constraints:
+        for line in path.read_text().splitlines():
+            found = re.match(r"\s*([A-Za-z0-9._-]+)\s*===?\s*([^\s;]+)", line)
+            if found and _canonical(found[1]) == _canonical(name):
+                return found[2]
+    return None
 
 
 @contextlib.contextmanager

@@ -109,21 +109,29 @@ class _Command:
                 self.log.parent.mkdir(parents=True, exist_ok=True)
                 sink = stack.enter_context(open(self.log, "ab"))
             output = _Output(sink, self.on_line, [s.encode() for s in self.secrets if s])
-            try:
+            exit_code, because = self._run_into(output, started + self.timeout)
+        return Completed(self.argv, exit_code, output.text(), time.monotonic() - started, because)
+
+    def _run_into(self, output: _Output, deadline: float) -> tuple[int, str | None]:
+        """The exit code, and why the command was stopped if it was; the whole group has ended."""
+        process: subprocess.Popen[bytes] | None = None
+        try:
+            # A signal between the start and the try below would leave the child to nobody.
+            with aborts.deferred():
                 process = self._start()
-            except OSError as error:
-                output.feed(f"{self.argv[0]}: {error.strerror}\n".encode())
-                output.close()
-                return Completed(self.argv, 127, output.text(), 0.0)
-            because: str | None = None
-            try:
-                because = self._follow(process, output, started + self.timeout)
-            finally:
-                with aborts.deferred():
+            because = self._follow(process, output, deadline)
+        except OSError as error:
+            if process is not None:
+                raise
+            output.feed(f"{self.argv[0]}: {error.strerror}\n".encode())
+            return 127, None
+        finally:
+            with aborts.deferred():
+                if process is not None:
                     stop_group(process, self.grace)
                     self._drain(process, output)
-                    output.close()
-        return Completed(self.argv, process.returncode, output.text(), time.monotonic() - started, because)
+                output.close()
+        return process.returncode, because
 
     def _start(self) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(

@@ -201,13 +201,17 @@ class Gate(_Section):
 
 
 class CheckedOutProject(_Section):
-    """A project that is checked out from git; everything else of OpenStack comes from packages."""
+    """A project that is checked out from git; everything else of OpenStack comes from packages.
+
+    ``version`` is told to pbr where the repository has no tags; else the constraints' pin is.
+    """
 
     url: Repository | None = None
     branch: GitName = "master"
     default_branch: GitName | None = None
     patches: tuple[FileHere, ...] = ()
     irrelevant_files: tuple[Regex, ...] = ()
+    version: Text | None = None
 
 
 class Branch(_Section):

@@ -71,6 +71,10 @@ def find_change(
     from ci_scripts.change import change_from
     from ci_scripts.checkouts import project_addresses
 
+    url = flags.get("url")
+    if url and "://" not in url and Path(url).is_dir():
+        # A person may name a repository here by a relative path; run.json is read from elsewhere.
+        flags = {**flags, "url": str(Path(url).resolve())}
     return change_from(
         environment,
         flags=flags,

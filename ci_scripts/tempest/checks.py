@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from ci_scripts.errors import InfrastructureError
 from ci_scripts.gates.access import ShardAccess
 from ci_scripts.gates.context import GateContext
 from ci_scripts.placeholders import fill
-from ci_scripts.run_command import run
+from ci_scripts.run_command import last_lines, run
 from ci_scripts.tempest.stream_writer import StreamWriter
 
 PREFIX = "checks."
@@ -19,10 +20,16 @@ def check_ids(context: GateContext, shards: list[ShardAccess]) -> list[str]:
 
 
 def run_checks(context: GateContext, shards: list[ShardAccess], writer: StreamWriter) -> None:
-    """Run every check against every shard; output goes to logs/check-<name>-<shard>.log and, cut, into the stream."""
+    """Run every check against every shard; output goes to logs/check-<name>-<shard>.log and, cut, into the stream.
+
+    A check's exit code: 0 it holds, 3 it could not ask (the CI's failure, as in our own table), any other it does not.
+
+    Raises InfrastructureError for a check that could not ask or did not end in its time.
+    """
     for check in context.settings.checks:
         for shard in shards:
             values = {**context.placeholders(), **shard.placeholders()}
+            log = context.workspace.logs / f"check-{check.name}-{shard.index}.log"
             started = datetime.now(UTC)
             with context.record.step(f"check {check.name}, shard {shard.index}"):
                 done = run(
@@ -30,13 +37,15 @@ def run_checks(context: GateContext, shards: list[ShardAccess], writer: StreamWr
                     cwd=context.settings.config_path.parent,
                     env={**context.env, **shard.environment()},
                     timeout=check.timeout_seconds,
-                    log=context.workspace.logs / f"check-{check.name}-{shard.index}.log",
+                    log=log,
                     check=False,
                     secrets=[*context.secret_values.values()],
                 )
-            passed = done.exit_code == 0 and done.stopped_because is None
-            said = f"{done.output}\n{done.stopped_because or f'exit code {done.exit_code}'}"
-            writer.test("checks", _id(check.name, shard, shards), passed, said, started)
+            if done.stopped_because is not None or done.exit_code == InfrastructureError.exit_code:
+                why = done.stopped_because or last_lines(done.output, 3)
+                raise InfrastructureError(f"the check {check.name} could not be carried out: {why}", log=log)
+            said = f"{done.output}\nexit code {done.exit_code}"
+            writer.test("checks", _id(check.name, shard, shards), done.exit_code == 0, said, started)
 
 
 def _id(name: str, shard: ShardAccess, shards: list[ShardAccess]) -> str:

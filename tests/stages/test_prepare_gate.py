@@ -217,6 +217,13 @@ def test_command_takes_the_change_from_a_trigger(site: Site) -> None:
     assert (run["trigger"], run["change"]["event_type"]) == ("gerrit-trigger", "patchset-created")
 
 
+def test_a_repository_may_be_named_by_a_relative_path(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(site.folder)
+    settings = make_settings(site.folder, **site.sections)
+    flags = {"project": NEUTRON, "change": "1,1", "url": "server/openstack/neutron"}
+    assert find_change(settings, {}, flags, None).url == str(site.neutron.folder.resolve())
+
+
 def test_command_dry_run_writes_nothing(site: Site) -> None:
     site.workspace.root.rename(site.folder / "away")
     done = site.command("--change", "1,1", "--project", NEUTRON, "--dry-run")

@@ -52,6 +52,12 @@ def install(context: GateContext, environment: Path) -> InstalledDriver:
             f"run.json has no checkout of the driver's project {driver.project}.",
             next_step="run ci-prepare-gate again.",
         )
+    if checkout is None and Path(source).is_dir():
+        # Built in a copy: an operator's own tree is not to be littered.
+        copy = workspace.src / driver.project
+        shutil.rmtree(copy, ignore_errors=True)
+        shutil.copytree(source, copy, symlinks=True, ignore=shutil.ignore_patterns(".git", "build", "*.egg-info"))
+        source = str(copy)
     log = workspace.logs / "install-driver.log"
     # What is there already is a constraint: a driver that wants another release must say so loudly.
     held = workspace.environments_dir / "openstack.txt"

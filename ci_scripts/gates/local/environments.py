@@ -9,7 +9,15 @@ import requests
 
 from ci_scripts.errors import InfrastructureError
 from ci_scripts.gates.context import GateContext
-from ci_scripts.python_environments import Places, Requirements, prepare_environment
+from ci_scripts.python_environments import (
+    Checkout,
+    Places,
+    Requirements,
+    distribution_of,
+    pinned_version,
+    prepare_environment,
+    uv_program,
+)
 from ci_scripts.run_command import run
 from ci_scripts.workspace import write_text_atomically
 
@@ -30,18 +38,22 @@ def prepare_environments(context: GateContext) -> tuple[dict[str, Path], bool]:
     branch = settings.branches.get(context.branch)
     constraints = _constraints(context, (branch and branch.constraints) or settings.gate.constraints)
     python = _interpreter(context)
-    names = {project.rpartition("/")[2] for project in under_test}
+    checkouts = [
+        Checkout(path, settings.projects[name].version or pinned_version(constraints, distribution_of(path)))
+        for name, path in under_test.items()
+    ]
+    names = {checkout.name.lower() for checkout in checkouts}
     openstack = Requirements(
         name="openstack",
-        packages=[p for p in (*OPENSTACK_PACKAGES, *settings.gate.packages) if p not in names],
-        checkouts=under_test,
+        packages=[p for p in (*OPENSTACK_PACKAGES, *settings.gate.packages) if p.lower() not in names],
+        checkouts=checkouts,
         constraints=constraints,
         python=python,
     )
     tempest_packages = list(settings.tempest.packages)
     if branch and branch.tempest:
         tempest_packages = [f"tempest=={branch.tempest}" if p == "tempest" else p for p in tempest_packages]
-    tempest = Requirements("tempest", tempest_packages, {}, constraints, python)
+    tempest = Requirements("tempest", tempest_packages, [], constraints, python)
     places = Places(workspace.environments_dir, settings.cache_dir, workspace.logs)
     made = {}
     for wanted in (openstack, tempest):
@@ -57,8 +69,6 @@ def _interpreter(context: GateContext) -> str:
         return sys.executable
     if "/" in wanted:
         return wanted
-    from ci_scripts.python_environments import uv_program
-
     argv = [uv_program(), "python", "find", "--no-python-downloads", "--no-project", wanted]
     found = run(argv, cwd=context.workspace.root, env=context.env, timeout=60, check=False)
     if found.exit_code != 0:
