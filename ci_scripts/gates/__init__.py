@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Protocol, cast
 
 from ci_scripts.gates.context import GateContext
+from ci_scripts.workspace import Workspace
 
 _KINDS = {"local": "ci_scripts.gates.local.gate"}
 
@@ -16,6 +17,9 @@ class Gate(Protocol):
 
     def prepare(self, context: GateContext) -> Mapping[str, str]:
         """Make what the gate needs before it starts; the Python environments by name."""
+
+    def require_stopped(self, workspace: Workspace) -> None:
+        """Raise ConfigurationError when a gate runs in this workspace already."""
 
     def start_services(self, context: GateContext, owner: int | None) -> None:
         """Start the vendor's services; they end when process ``owner`` does."""

@@ -1,9 +1,9 @@
-"""What every stage after prepare-gate begins with: the workspace, its lock, its record and the settings."""
+"""What a stage begins with: the workspace, its lock, its record and the settings; and how a new run begins."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ import click
 
 if TYPE_CHECKING:
     from ci_scripts.gates.context import GateContext
+    from ci_scripts.workspace import Workspace
 
 workspace_option = click.option(
     "--workspace",
@@ -35,3 +36,50 @@ def open_stage(name: str, folder: Path | None) -> Iterator[GateContext]:
     run = workspace.read_run()
     with workspace.lock(run_id=run["run_id"], environment=environment), stage(workspace, name) as record:
         yield GateContext.of_run(workspace, record, environment)
+
+
+@contextlib.contextmanager
+def open_new_run(
+    folder: Path | None, kind: str, environment: Mapping[str, str]
+) -> Iterator[tuple[Workspace, dict[str, str]]]:
+    """Make the workspace of a new run, hold its lock; ``environment`` comes back with the run's name in it.
+
+    Raises ConfigurationError when another run is active there or a gate still runs.
+    """
+    from datetime import UTC, datetime
+
+    from ci_scripts.workspace import RUN_ID_VARIABLE, create_workspace, new_run_id
+
+    run_id = new_run_id(datetime.now(UTC))
+    if folder is None and environment.get("WORKSPACE"):
+        folder = Path(environment["WORKSPACE"])
+    workspace = create_workspace(folder, run_id)
+    with workspace.lock(run_id=run_id, environment={}):
+        forget_earlier_run(workspace, kind)
+        yield workspace, {**environment, RUN_ID_VARIABLE: run_id}
+
+
+def forget_earlier_run(workspace: Workspace, kind: str) -> None:
+    """Delete what an earlier run left here: its stream and verdict would pass for those of this one.
+
+    Only folders that hold a run.json are touched, and only the names of a run: Jenkins' workspace may hold more.
+    To be called with the lock held, before the stage is recorded. Raises ConfigurationError while a gate runs there.
+    """
+    import shutil
+
+    from ci_scripts.gates import gate_of
+
+    if not workspace.run_json.exists():
+        return
+    gate_of(kind).require_stopped(workspace)
+    folders = (workspace.stages_dir, workspace.src, workspace.environments_dir, workspace.gate_dir)
+    for folder in (*folders, workspace.report_dir, workspace.logs):
+        if folder.is_symlink():
+            folder.unlink()
+        elif folder.exists():
+            shutil.rmtree(folder)
+    files = (workspace.environment_sh, workspace.reproduce_sh, workspace.tests_json, workspace.verdict_json)
+    # run.json last: an interrupted deletion is taken up again.
+    for file in (*files, workspace.run_json):
+        file.unlink(missing_ok=True)
+    workspace.make_folders()

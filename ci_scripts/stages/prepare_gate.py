@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ci_scripts.errors import NothingToTest
+from ci_scripts.stages.change_options import change_options, find_change
+from ci_scripts.stages.opening import open_new_run
 
 if TYPE_CHECKING:
     from ci_scripts.change import ChangeUnderTest
@@ -30,20 +32,7 @@ class IrrelevantFiles(NothingToTest):
 
 
 @click.command(epilog=EXAMPLE)
-@click.option("--config", type=click.Path(path_type=Path), help="The configuration. Default: $CI_CONFIG, else ci.yaml.")
-@click.option("--workspace", type=click.Path(path_type=Path), help="Default: $WORKSPACE, else .ci-runs/<run id>.")
-@click.option("--change", metavar="N,P", help="Change and patch set.")
-@click.option("--project", help="The change's project, as in ci.yaml.")
-@click.option("--ref", help="What is fetched. Default: Gerrit's ref of --change.")
-@click.option("--url", help="The git address it is fetched from.")
-@click.option("--branch", help="The change's branch.")
-@click.option("--pipeline", help="The pipeline's name for the report. Default: check.")
-@click.option(
-    "--zuul-file",
-    "--zuul-variables",
-    type=click.Path(path_type=Path),
-    help="Zuul's variables (version 3 and newer), such as zuul-info/inventory.yaml.",
-)
+@change_options
 @click.option("--dry-run", is_flag=True, help="Only say what would be checked out; write nothing.")
 def command(
     config: Path | None, workspace: Path | None, zuul_file: Path | None, dry_run: bool, **flags: str | None
@@ -61,30 +50,13 @@ def command(
     if dry_run:
         _say_plan(settings, change)
         return
-    _prepare_new_run(settings, change, workspace, environment)
+    from ci_scripts.stage_log import stage
 
-
-def find_change(
-    settings: Settings, environment: Mapping[str, str], flags: Mapping[str, str | None], zuul_file: Path | None
-) -> ChangeUnderTest:
-    """The change that this run is about, with the addresses and branches of ci.yaml. Raises ConfigurationError."""
-    from ci_scripts.change import change_from
-    from ci_scripts.checkouts import project_addresses
-
-    url = flags.get("url")
-    if url and "://" not in url and Path(url).is_dir():
-        # A person may name a repository here by a relative path; run.json is read from elsewhere.
-        flags = {**flags, "url": str(Path(url).resolve())}
-    return change_from(
-        environment,
-        flags=flags,
-        zuul_file=zuul_file,
-        project_urls=project_addresses(settings),
-        project_branches={
-            settings.driver.project: settings.driver.ref,
-            **{name: project.branch for name, project in settings.projects.items()},
-        },
-    )
+    with (
+        open_new_run(workspace, settings.gate.kind, environment) as (run_workspace, run_environment),
+        stage(run_workspace, "prepare-gate") as record,
+    ):
+        prepare_gate(settings, change, run_workspace, run_environment, record)
 
 
 def _say_plan(settings: Settings, change: ChangeUnderTest) -> None:
@@ -95,55 +67,6 @@ def _say_plan(settings: Settings, change: ChangeUnderTest) -> None:
         merged = "".join(f", change {item.name} ({item.ref})" for item in wanted.changes)
         patched = "".join(f", patch {patch.name}" for patch in wanted.patches)
         click.echo(f"{wanted.project}: {wanted.url} {' or '.join(wanted.refs)}{merged}{patched}")
-
-
-def _prepare_new_run(
-    settings: Settings, change: ChangeUnderTest, folder: Path | None, environment: Mapping[str, str]
-) -> None:
-    from datetime import UTC, datetime
-
-    from ci_scripts.stage_log import stage
-    from ci_scripts.workspace import RUN_ID_VARIABLE, create_workspace, new_run_id
-
-    run_id = environment.get(RUN_ID_VARIABLE) or new_run_id(datetime.now(UTC))
-    if folder is None and environment.get("WORKSPACE"):
-        folder = Path(environment["WORKSPACE"])
-    workspace = create_workspace(folder, run_id)
-    with workspace.lock(run_id=run_id, environment=environment):
-        forget_earlier_run(workspace)
-        with stage(workspace, "prepare-gate") as record:
-            prepare_gate(settings, change, workspace, {**environment, RUN_ID_VARIABLE: run_id}, record)
-
-
-def forget_earlier_run(workspace: Workspace) -> None:
-    """Delete what an earlier run left here: its stream and verdict would pass for those of this one.
-
-    Only folders that hold a run.json are touched, and only the names of a run: Jenkins' workspace may hold more.
-    To be called with the lock held, before the stage is recorded. Raises ConfigurationError while a gate runs there.
-    """
-    import shutil
-
-    from ci_scripts.errors import ConfigurationError
-    from ci_scripts.gates.local import supervision
-
-    if not workspace.run_json.exists():
-        return
-    if supervision.is_running(workspace):
-        raise ConfigurationError(
-            f"a gate is still running in {workspace.root}.",
-            next_step="stop it with ci-stop-gate, or take another folder with --workspace.",
-        )
-    folders = (workspace.stages_dir, workspace.src, workspace.environments_dir, workspace.gate_dir)
-    for folder in (*folders, workspace.report_dir, workspace.logs):
-        if folder.is_symlink():
-            folder.unlink()
-        elif folder.exists():
-            shutil.rmtree(folder)
-    files = (workspace.environment_sh, workspace.reproduce_sh, workspace.tests_json, workspace.verdict_json)
-    # run.json last: an interrupted deletion is taken up again.
-    for file in (*files, workspace.run_json):
-        file.unlink(missing_ok=True)
-    workspace.make_folders()
 
 
 def prepare_gate(

@@ -47,6 +47,8 @@ def run_gate(context: GateContext) -> None:
 
     gate = gate_of(context.settings.gate.kind)
     deadline = time.monotonic() + 60 * context.settings.gate.timeout_minutes
+    # Before anything is cleaned up at the end: a gate that was started by hand stays up.
+    gate.require_stopped(context.workspace)
     become_subreaper()
     with _stopped_at_the_end(context):
         with context.record.step("start the services"):

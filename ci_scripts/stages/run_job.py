@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ci_scripts.stages.change_options import change_options, find_change
+from ci_scripts.stages.opening import open_new_run
+
 if TYPE_CHECKING:
     from ci_scripts.change import ChangeUnderTest
     from ci_scripts.settings_model import Settings
@@ -20,20 +23,7 @@ EXAMPLE = (
 
 
 @click.command(epilog=EXAMPLE)
-@click.option("--config", type=click.Path(path_type=Path), help="The configuration. Default: $CI_CONFIG, else ci.yaml.")
-@click.option("--workspace", type=click.Path(path_type=Path), help="Default: $WORKSPACE, else .ci-runs/<run id>.")
-@click.option("--change", metavar="N,P", help="Change and patch set.")
-@click.option("--project", help="The change's project, as in ci.yaml.")
-@click.option("--ref", help="What is fetched. Default: Gerrit's ref of --change.")
-@click.option("--url", help="The git address it is fetched from.")
-@click.option("--branch", help="The change's branch.")
-@click.option("--pipeline", help="The pipeline's name for the report. Default: check.")
-@click.option(
-    "--zuul-file",
-    "--zuul-variables",
-    type=click.Path(path_type=Path),
-    help="Zuul's variables (version 3 and newer), such as zuul-info/inventory.yaml.",
-)
+@change_options
 @click.option("--regex", help="Instead of tempest.regex.")
 @click.option("--shards", help="Instead of gate.shards: auto or a number.")
 def command(
@@ -50,7 +40,6 @@ def command(
     test. Everything it started is stopped again, on every signal too.
     """
     from ci_scripts.settings import load_settings, read_environment
-    from ci_scripts.stages.prepare_gate import find_change
 
     environment = read_environment()
     flags: dict[str, object] = {
@@ -73,21 +62,13 @@ def run_job(
 
     Raises Interrupted or Terminated after everything was stopped and what was collected is summarized.
     """
-    from datetime import UTC, datetime
-
     from ci_scripts import aborts
     from ci_scripts.errors import CIError, ConfigurationError
-    from ci_scripts.workspace import RUN_ID_VARIABLE, create_workspace, new_run_id
 
-    run_id = new_run_id(datetime.now(UTC))
-    if folder is None and environment.get("WORKSPACE"):
-        folder = Path(environment["WORKSPACE"])
-    workspace = create_workspace(folder, run_id)
-    environment = {**environment, RUN_ID_VARIABLE: run_id}
-    with workspace.lock(run_id=run_id, environment={}):
+    with open_new_run(folder, settings.gate.kind, environment) as (workspace, run_environment):
         failure: CIError | None = None
         try:
-            _prepare_and_run(settings, change, workspace, flags, environment)
+            _prepare_and_run(settings, change, workspace, flags, run_environment)
         except CIError as error:
             failure = error
             click.echo(f"ci-run-job: {error}", err=True)
@@ -106,10 +87,9 @@ def _prepare_and_run(
     from ci_scripts.gates.context import GateContext
     from ci_scripts.process_tree import become_subreaper, stop_orphans
     from ci_scripts.stage_log import stage
-    from ci_scripts.stages.prepare_gate import forget_earlier_run, prepare_gate
+    from ci_scripts.stages.prepare_gate import prepare_gate
     from ci_scripts.stages.run_gate import run_gate
 
-    forget_earlier_run(workspace)
     become_subreaper()
     try:
         with stage(workspace, "prepare-gate") as record:

@@ -24,7 +24,7 @@ from ci_scripts.workspace import write_text_atomically
 LIST_SECONDS = 300.0
 LOOK_SECONDS = 0.05
 WATCH_SECONDS = 0.5
-MAX_AUTO_WORKERS = 2
+AUTO_WORKERS_PER_SHARD = 2
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,9 @@ def run_tempest(context: GateContext, plan: Plan) -> None:
     """
     run = _Run(context, plan)
     try:
-        run.start()
+        # Between a process's start and its entry in our list nothing may be raised: nobody would end it.
+        with aborts.deferred():
+            run.start()
         run.go()
     finally:
         with aborts.deferred():
@@ -74,7 +76,7 @@ class _Run:
         for old in (self.context.workspace.stream, self.context.workspace.selected_tests):
             old.unlink(missing_ok=True)
         self.listing = self._start_listing(self.shards[0])
-        per_shard = self.plan.concurrency or max(1, MAX_AUTO_WORKERS // len(self.shards))
+        per_shard = self.plan.concurrency or AUTO_WORKERS_PER_SHARD
         argv = workers.runner_argv(self.environment)
         for number in range(per_shard * len(self.shards)):
             # Neighbours on different shards: worker 0 on shard 0, worker 1 on shard 1, and so on.
@@ -113,6 +115,8 @@ class _Run:
                 finally:
                     with aborts.deferred():
                         self.stop()
+                for worker in self.workers:
+                    worker.require_good()
             if self.plan.with_checks:
                 checks.run_checks(self.context, self.shards, writer)
 
@@ -123,9 +127,7 @@ class _Run:
             progress.tick()
             for worker, part in zip(self.workers, parts, strict=True):
                 worker.feed(part)
-                problem = worker.problem()
-                if problem is not None:
-                    raise InfrastructureError(problem, log=worker.log)
+                worker.require_good()
             if all(worker.exit_code is not None for worker in self.workers):
                 break
             if time.monotonic() > self.deadline:

@@ -18,7 +18,9 @@ from ci_scripts.change import ChangeUnderTest, change_from_record
 from ci_scripts.errors import ConfigurationError, NothingToTest
 from ci_scripts.git import MergeConflict, Patience
 from ci_scripts.stage_log import stage
-from ci_scripts.stages.prepare_gate import find_change, forget_earlier_run, prepare_gate
+from ci_scripts.stages.change_options import find_change
+from ci_scripts.stages.opening import forget_earlier_run
+from ci_scripts.stages.prepare_gate import prepare_gate
 from ci_scripts.verdict.run_facts import read_run_facts
 from ci_scripts.workspace import RUN_ID_VARIABLE, Workspace, read_json
 from tests.repositories import DRIVER, ENVIRONMENT, NEUTRON, Remote, Waits, change_ref, make_settings, write_config
@@ -180,10 +182,10 @@ def test_what_an_earlier_run_left_is_forgotten(site: Site) -> None:
         path.write_text("{}")
     workspace.src.rmdir()
     workspace.src.symlink_to(elsewhere)
-    forget_earlier_run(workspace)
+    forget_earlier_run(workspace, "local")
     assert workspace.verdict_json.exists(), "without a run.json nothing here is known to be ours"
     workspace.run_json.write_text("{}")
-    forget_earlier_run(workspace)
+    forget_earlier_run(workspace, "local")
     assert not any(
         p.exists() for p in (workspace.verdict_json, workspace.tests_json, workspace.stream, workspace.run_json)
     )

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Mapping
 
+from ci_scripts import aborts
 from ci_scripts.errors import CIError, ConfigurationError
 from ci_scripts.gates import access
 from ci_scripts.gates.context import GateContext
@@ -15,6 +16,7 @@ from ci_scripts.gates.local.layout import ShardLayout, driver_config_dir, openst
 from ci_scripts.gates.local.neutron import mechanism_drivers
 from ci_scripts.gates.local.ports import free_ports, is_taken
 from ci_scripts.gates.local.shard import Shard
+from ci_scripts.workspace import Workspace
 
 MAX_SHARDS = 8
 PORTS_FREE_SECONDS = 10.0
@@ -35,12 +37,15 @@ def shard_count(context: GateContext) -> int:
     return min(MAX_SHARDS, len(os.sched_getaffinity(0))) if wanted == "auto" else wanted
 
 
+def require_stopped(workspace: Workspace) -> None:
+    """A gate that runs here already is somebody's: neither taken over nor stopped."""
+    if supervision.is_running(workspace):
+        raise ConfigurationError(f"a gate is running in {workspace.root}.", next_step="stop it first: ci-stop-gate.")
+
+
 def start_services(context: GateContext, owner: int | None) -> None:
     """Start the supervisor and the vendor's services."""
-    if supervision.is_running(context.workspace):
-        raise ConfigurationError(
-            "a gate is already running in this workspace.", next_step="stop it first: ci-stop-gate."
-        )
+    require_stopped(context.workspace)
     hang_seconds = context.settings.gate.hang_seconds
     supervision.start_supervisor(context.workspace, context.env, owner=owner, hang_seconds=hang_seconds)
     vendor_services.start_vendor_services(context, shard_count(context))
@@ -86,8 +91,17 @@ def start(context: GateContext) -> None:
         _start_openstack(context)
     except BaseException:
         if by_hand:
-            stop(context)
+            _stop_after_failure(context)
         raise
+
+
+def _stop_after_failure(context: GateContext) -> None:
+    # The first cause is kept when cleaning up fails as well.
+    with aborts.deferred():
+        try:
+            stop(context)
+        except CIError as error:
+            context.record.say(f"while stopping the gate: {error}")
 
 
 def _start_openstack(context: GateContext) -> None:
@@ -101,6 +115,7 @@ def _start_openstack(context: GateContext) -> None:
     with context.record.step(f"start Keystone and Neutron, {count} of each"):
         for shard in shards:
             shard.prepare()
+        _fill_server(context, shards)
         user = _choose_user(context, layouts)
         supervision.add_services(context.workspace, [service for shard in shards for service in shard.services(user)])
         deadline = time.monotonic() + context.settings.gate.start_timeout_seconds
@@ -108,6 +123,16 @@ def _start_openstack(context: GateContext) -> None:
             shard.open_identity(deadline)
         made = [shard.open_network(deadline) for shard in shards]
     access.write_access(context.workspace, made)
+
+
+def _fill_server(context: GateContext, shards: list[Shard]) -> None:
+    database = context.settings.gate.database
+    if databases.is_sqlite(database):
+        return
+    urls = [url for shard in shards for url in shard.database_urls()]
+    databases.create_schemas(context.workspace, database, urls, context.env)
+    with context.record.step("migrate the databases"):
+        databases.side_by_side([task for shard in shards for task in shard.migrations()])
 
 
 def _choose_user(context: GateContext, layouts: list[ShardLayout]) -> tuple[int, int] | None:
@@ -128,14 +153,10 @@ def stop(context: GateContext) -> None:
         access_known = access.read_access(context.workspace)
     access.remove_access(context.workspace)
     supervision.stop_supervisor(context.workspace)
-    if not databases.is_sqlite(context.settings.gate.database):
-        for index in range(shard_count(context)):
-            urls = databases.server_urls(context.settings.gate.database, context.run["run_id"], index)
-            log = context.workspace.gate_logs / "schemas.log"
-            databases.drop_schemas(openstack_environment(context.workspace), urls, log, context.env)
     for shard in access_known:
         for url in (shard.keystone_url, shard.neutron_url):
             _require_free(int(url.split(":")[2].split("/")[0]))
+    databases.drop_schemas(context.workspace, context.settings.gate.database, context.env)
 
 
 def _require_free(port: int) -> None:
