@@ -8,15 +8,16 @@ import shutil
 import socket
 import sys
 import tempfile
+import urllib.parse
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ci_scripts.errors import CIError
-from ci_scripts.gates.local.ports import free_ports
+from ci_scripts.gates.local.ports import free_ports, is_taken
 from ci_scripts.python_environments import uv_program
-from ci_scripts.run_command import Completed, last_lines, run
+from ci_scripts.run_command import Completed, MoreOptions, last_lines, run
 from ci_scripts.settings import command_environment, secret_values
 
 if TYPE_CHECKING:
@@ -45,13 +46,10 @@ class _Patient:
     env: Mapping[str, str]
     environment: Mapping[str, str]
 
-    def ask(self, argv: list[str], text: str | None = None) -> Completed:
+    def ask(self, argv: list[str], text: str = "") -> Completed:
         with tempfile.TemporaryDirectory() as folder:
-            if text is None:
-                return run(argv, cwd=Path(folder), env=self.env, timeout=ASK_SECONDS, check=False, grace=2.0)
-            return run(
-                argv, cwd=Path(folder), env=self.env, timeout=ASK_SECONDS, check=False, grace=2.0, input_text=text
-            )
+            more: MoreOptions = {"grace": 2.0, "input_text": text}
+            return run(argv, cwd=Path(folder), env=self.env, timeout=ASK_SECONDS, check=False, **more)
 
 
 def examine(settings: Settings, environment: Mapping[str, str]) -> Iterator[Finding]:
@@ -106,6 +104,14 @@ def _ports(patient: _Patient) -> Iterator[Finding]:
         yield Finding("ports", False, f"no free ports on 127.0.0.1: {error}", "see ss -ltn; is the loopback up?")
         return
     yield Finding("ports", True, f"{len(ports)} free ones on 127.0.0.1")
+    for service in patient.settings.services:
+        url = service.ready_url or service.url or ""
+        parts = urllib.parse.urlsplit(url if "{" not in url else "")
+        if parts.port and parts.hostname in ("127.0.0.1", "localhost"):
+            taken = is_taken(parts.port)
+            mend = f"see who has it (ss -ltnp sport = :{parts.port}), or use {{port}} in ci.yaml" if taken else ""
+            text = f"port {parts.port} is {'taken' if taken else 'free'}"
+            yield Finding(f"services.{service.name}", not taken, text, mend)
 
 
 def _package_index(patient: _Patient) -> Iterator[Finding]:
