@@ -17,16 +17,20 @@ if TYPE_CHECKING:
 @click.command(epilog="Example: ci-operate doctor --config examples/ci.yaml --show-settings")
 @click.option("--config", type=click.Path(path_type=Path), help="The configuration. Default: $CI_CONFIG, else ci.yaml.")
 @click.option("--show-settings", is_flag=True, help="Print every setting and where it came from, and ask nothing.")
+@click.option("--schema", is_flag=True, help="Print the JSON schema of ci.yaml for editors, and ask nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
-def command(config: Path | None, show_settings: bool, as_json: bool) -> None:
+def command(config: Path | None, show_settings: bool, schema: bool, as_json: bool) -> None:
     """Check ci.yaml, git, Python, disk, memory, ports, the package index, the git servers, the driver, the controller.
 
     Exit code 0: the job can run. 2: the configuration is wrong. 3: something else is; each finding says how to mend it.
     """
     from ci_scripts.errors import InfrastructureError
     from ci_scripts.operate.examination import examine
-    from ci_scripts.settings import load_settings, read_environment, settings_with_origins
+    from ci_scripts.settings import json_schema, load_settings, read_environment, settings_with_origins
 
+    if schema:
+        click.echo(json.dumps(json_schema(), indent=1))
+        return
     environment = read_environment()
     if show_settings:
         _print_settings(settings_with_origins(config, environment=environment), as_json)

@@ -78,7 +78,9 @@ def test_what_is_wrong_is_named_with_its_cure(tmp_path: Path, repository: Path) 
 
 
 def test_a_wrong_configuration_is_exit_code_2_with_every_mistake(tmp_path: Path) -> None:
-    (tmp_path / "ci.yaml").write_text("name: Example Networks CI\nwiki: https://wiki.example.org/x\ngate: {shrads: 2}\n")
+    (tmp_path / "ci.yaml").write_text(
+        "name: Example Networks CI\nwiki: https://wiki.example.org/x\ngate: {shrads: 2}\n"
+    )
     done = doctor(tmp_path)
     assert done.returncode == 2
     assert "shards" in done.stderr and "ci.yaml:3" in done.stderr
@@ -91,3 +93,10 @@ def test_settings_are_shown_with_their_origin(tmp_path: Path, repository: Path) 
     assert done.returncode == 0
     assert "driver.ref" in done.stdout and "ci.yaml:4" in done.stdout
     assert "gate.hang_seconds" in done.stdout and "(default)" in done.stdout
+
+
+def test_the_schema_knows_the_keys(tmp_path: Path) -> None:
+    done = doctor(tmp_path, "--schema")
+    assert done.returncode == 0
+    schema = json.loads(done.stdout)
+    assert {"gate", "projects", "driver", "services", "tempest"} <= set(schema["properties"])
