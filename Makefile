@@ -39,12 +39,13 @@ lint: $(READY)
 	$(BIN)/mypy
 	$(BIN)/shellcheck devstack-hooks/*.sh .ci/run examples/networking-example/devstack/plugin.sh
 
-# In parallel and in seconds: real git, no gate.
+# In parallel and in seconds: no gate, no installed command.
 unit: $(READY)
-	$(BIN)/python -m pytest -n auto -m 'not gate' tests
+	$(BIN)/python -m pytest -n auto -m 'not gate' tests --ignore=tests/integration
 
-# A real gate each, so one after the other.
+# Installed commands with a stand-in for OpenStack, in parallel; then a real gate each, one after the other.
 integration: $(READY)
+	$(BIN)/python -m pytest -n auto -m 'not gate' tests/integration
 	$(BIN)/python -m pytest -m gate tests
 
 bench: $(READY)

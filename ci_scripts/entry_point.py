@@ -6,7 +6,6 @@ click would turn several things into 1 and drop a callback's return value, so co
 from __future__ import annotations
 
 import contextlib
-import errno
 import importlib
 import os
 import sys
@@ -17,7 +16,7 @@ from pathlib import Path
 import click
 
 from ci_scripts import aborts
-from ci_scripts.errors import CIError, ConfigurationError, InfrastructureError, InternalError
+from ci_scripts.errors import CIError, ConfigurationError, InternalError, as_ci_error
 
 
 def call(module: str, name: str, arguments: list[str] | None = None) -> int:
@@ -26,7 +25,12 @@ def call(module: str, name: str, arguments: list[str] | None = None) -> int:
     try:
         command: click.Command = importlib.import_module(module).command
         result = command.main(args=arguments, prog_name=name, standalone_mode=False)
-        return result if isinstance(result, int) else 0
+        code = result if isinstance(result, int) else 0
+        abort = aborts.under_way()
+        if abort is None:
+            return code
+        # Somebody between us and the work (a library with "except Exception") may have swallowed it.
+        return _told(name, abort) if code == 0 else abort.exit_code
     except click.ClickException as error:
         error.show()
         return ConfigurationError.exit_code
@@ -37,23 +41,13 @@ def call(module: str, name: str, arguments: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
-        return _told(name, aborts.under_way() or _as_ci_error(error))
+        return _told(name, aborts.under_way() or _with_traceback(as_ci_error(error)))
 
 
-def _as_ci_error(error: Exception) -> CIError:
-    if isinstance(error, CIError):
-        return error
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return InfrastructureError(
-            f"the disk is full: {error.filename or 'a file'} could not be written.",
-            next_step="free some space and run the stage again.",
-        )
-    log = _write_traceback()
-    return InternalError(
-        f"a bug in this command: {type(error).__name__}: {error}.",
-        log=log,
-        next_step="report it with that log.",
-    )
+def _with_traceback(error: CIError) -> CIError:
+    if isinstance(error, InternalError):
+        error.log, error.next_step = _write_traceback(), "report it with that log."
+    return error
 
 
 def _write_traceback() -> Path | None:

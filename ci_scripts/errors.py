@@ -5,6 +5,7 @@ The README's table, these classes and (in a later stage) the Jenkins jobs must s
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 
@@ -78,3 +79,15 @@ class Terminated(CIError):
     """SIGTERM, as Jenkins sends it to abort a build."""
 
     exit_code = 143
+
+
+def as_ci_error(error: BaseException) -> CIError:
+    """The error that an exception stands for: itself, a full disk, or a bug of ours."""
+    if isinstance(error, CIError):
+        return error
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return InfrastructureError(
+            f"the disk is full: {error.filename or 'a file'} could not be written.",
+            next_step="free some space and run the stage again.",
+        )
+    return InternalError(f"a bug in this command: {type(error).__name__}: {error}.")

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from ci_scripts.errors import CIError, InternalError
+from ci_scripts.errors import as_ci_error
 from ci_scripts.workspace import SCHEMA, Workspace, utc_text, write_json_atomically
 
 _current: Workspace | None = None
@@ -82,11 +82,9 @@ def stage(workspace: Workspace, name: str) -> Iterator[StageRecord]:
     record = StageRecord(workspace, name)
     try:
         yield record
-    except CIError as error:
-        _end_quietly(record, error.exit_code, str(error))
-        raise
     except BaseException as error:
-        _end_quietly(record, InternalError.exit_code, f"{type(error).__name__}: {error}")
+        known = as_ci_error(error)
+        _end_quietly(record, known.exit_code, str(known))
         raise
     else:
         record.end(0, None)

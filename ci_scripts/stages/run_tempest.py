@@ -37,7 +37,7 @@ def run_tempest(context: GateContext, options: dict[str, object]) -> None:
     """Raises TestsFailed when tests failed, and as ``ci_scripts.tempest.tempest_run.run_tempest`` does."""
     from ci_scripts.errors import InfrastructureError, TestsFailed
     from ci_scripts.settings import read_environment
-    from ci_scripts.tempest import tempest_run
+    from ci_scripts.tempest import checks, tempest_run
     from ci_scripts.tempest.durations import remember_durations
     from ci_scripts.tempest.partition import measured
     from ci_scripts.verdict.read_stream import read_stream
@@ -62,12 +62,13 @@ def run_tempest(context: GateContext, options: dict[str, object]) -> None:
     tempest_run.run_tempest(context, plan)
     content = read_stream(context.workspace.stream)
     report = compare(content, read_selection(context.workspace.selected_tests))
-    ends = [
-        (test.worker or "", test.id, test.started.timestamp() + (test.seconds or 0.0))
+    outcomes = [
+        (test.worker or "", test.id, start, start + (test.seconds or 0.0))
         for test in content.tests
-        if test.started
+        if test.started and not test.id.startswith(checks.PREFIX)
+        for start in [test.started.timestamp()]
     ]
-    remember_durations(context.settings.cache_dir, measured(ends))
+    remember_durations(context.settings.cache_dir, measured(outcomes))
     if report.counts["failed"]:
         raise TestsFailed(
             f"{report.counts['failed']} tests failed.", next_step="ci-summarize-results says who is to blame."

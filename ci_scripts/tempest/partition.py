@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 _GROUP = re.compile(r"([^.]*\.)*")
 DEFAULT_TEST_SECONDS = 0.4
 DEFAULT_CLASS_SECONDS = 1.0
+LEAST_TEST_SECONDS = 0.01
 
 
 def group_of(test_id: str) -> str:
@@ -26,7 +27,10 @@ def split(test_ids: Sequence[str], workers: int, durations: Mapping[str, float])
     groups: dict[str, list[str]] = {}
     for test_id in test_ids:
         groups.setdefault(group_of(test_id), []).append(test_id)
-    costs = {name: durations.get(name, _guess(tests)) for name, tests in groups.items()}
+    # Nothing is free: groups that were measured as 0 s would all go to one worker.
+    costs = {
+        name: max(durations.get(name, _guess(tests)), LEAST_TEST_SECONDS * len(tests)) for name, tests in groups.items()
+    }
     # In a shard of its own a class is as long with one test as with all: a partial selection is scaled by nothing.
     heap = [(0.0, worker) for worker in range(workers)]
     parts: list[list[str]] = [[] for _ in range(workers)]
@@ -41,20 +45,21 @@ def _guess(tests: Sequence[str]) -> float:
     return DEFAULT_CLASS_SECONDS + DEFAULT_TEST_SECONDS * len(tests)
 
 
-def measured(ends: Iterable[tuple[str, str, float]]) -> dict[str, float]:
-    """Seconds per group from (worker, test id, end time) in the order of the stream.
+def measured(outcomes: Iterable[tuple[str, str, float, float]]) -> dict[str, float]:
+    """Seconds per group from (worker, test id, start time, end time) in the order of the stream.
 
-    The time since the worker's previous test of another group counts, so class fixtures are included.
+    The time since the worker's last test of another group counts, so class fixtures are included, but for the first
+    group of a worker, of which only the tests are known.
     """
     last_end: dict[str, float] = {}
     group_now: dict[str, str] = {}
     group_start: dict[str, float] = {}
     found: dict[str, float] = {}
-    for worker, test_id, end in ends:
+    for worker, test_id, start, end in outcomes:
         group = group_of(test_id)
         if group_now.get(worker) != group:
             group_now[worker] = group
-            group_start[worker] = last_end.get(worker, end)
+            group_start[worker] = last_end.get(worker, start)
         last_end[worker] = end
         found[group] = round(end - group_start[worker], 3)
     return found

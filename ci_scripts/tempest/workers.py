@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -21,6 +22,7 @@ from ci_scripts.tempest.stream_writer import StreamWriter
 
 LOOK_SECONDS = 0.02
 GRACE_SECONDS = 3.0
+NO_SPACE_BYTES = 64 * 1024
 
 
 def worker_environment(base: Mapping[str, str], tempest_dir: Path) -> dict[str, str]:
@@ -57,6 +59,8 @@ class Worker:
             old.unlink(missing_ok=True)
         os.mkfifo(self.fifo, 0o600)
         self.fed = False
+        # Why what it said could not be copied any further; set by the thread that copies.
+        self.lost: OSError | None = None
         self._exit_code: int | None = None
         self.process: Background = start(
             [*argv, "--load-list", str(self.fifo)], cwd=cwd, env=env, log=self.log, stdout=self.output
@@ -85,11 +89,23 @@ class Worker:
         self._exit_code = self.process.stop(GRACE_SECONDS)
         self.fifo.unlink(missing_ok=True)
 
+    def require_good(self) -> None:
+        """Raises InfrastructureError when the worker has a problem."""
+        problem = self.problem()
+        if problem is not None:
+            raise InfrastructureError(
+                problem, log=self.log, next_step="free some space if that is it; then run ci-run-tempest again."
+            )
+
     def problem(self) -> str | None:
-        """Why a worker that ended did not end well. Failed tests are no problem of the worker."""
+        """Why a worker did not end well, or lost its results. Failed tests are no problem of the worker."""
+        if self.lost is not None:
+            return f"the results of Tempest's {self.name} could not be written: {self.lost.strerror}."
         code = self.exit_code
         if code in (None, 0, 1):
             return None
+        if shutil.disk_usage(self.output.parent).free < NO_SPACE_BYTES:
+            return f"the disk is full: Tempest's {self.name} ended with exit code {code}."
         said = last_lines(self.log.read_text(errors="replace")[-8192:], 4)
         return f"Tempest's {self.name} ended with exit code {code}. {said}"
 
@@ -144,6 +160,8 @@ def follow(worker: Worker, writer: StreamWriter) -> threading.Thread:
         source = _GrowingFile(worker)
         try:
             ByteStreamToStreamResult(source, non_subunit_name="stdout").run(_Receiver(worker, writer))
+        except OSError as error:
+            worker.lost = error
         finally:
             source.close()
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ci_scripts.errors import CIError
 from ci_scripts.verdict.run_facts import RunFacts
 from ci_scripts.verdict.untrusted_file import open_regular, read_object, read_text
 
@@ -103,6 +104,8 @@ def _ancestor(root: Path, project: str, revision: str, commit: str) -> bool | No
         return None
     try:
         return _is_ancestor(folder, revision, commit)
+    except CIError:  # an abort
+        raise
     except Exception:  # objects that are missing, damaged or packed in a newer way: many kinds are raised
         return None
 

@@ -13,7 +13,7 @@ from ci_scripts.verdict.untrusted_file import read_object, read_text
 
 NODE_STAGES = ("prepare-gate", "run-gate", "install-driver", "start-gate", "run-tempest", "stop-gate")
 EARLY_OUTCOMES = ("SKIPPED", "MERGER_FAILURE")
-STATES = ("starting", "ready", "stopped", "died", "hung")
+STATES = ("starting", "running", "stopped", "died", "hung")
 MAX_STAGES = 50
 MAX_SERVICES = 500
 MAX_WORDS = 2_000

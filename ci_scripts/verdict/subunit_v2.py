@@ -13,6 +13,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+from ci_scripts.errors import CIError
 from ci_scripts.verdict.byte_source import ByteSource
 from ci_scripts.verdict.outcomes import STATUS_OF, WORKER, OutcomeCollector
 
@@ -72,6 +73,8 @@ class PacketEvents:
 
         try:
             ByteStreamToStreamResult(io.BytesIO(packet), non_subunit_name="noise").run(self)
+        except CIError:  # an abort
+            raise
         except Exception as error:  # struct.error, IndexError, OverflowError, UnicodeError: all of them seen
             self._report(f"a packet cannot be decoded ({type(error).__name__})")
 

@@ -32,7 +32,7 @@ def report_of(*statuses: str, truncated: bool = False, selected: int | None = 0,
 STAGES = tuple(
     stage(name) for name in ("prepare-gate", "run-gate", "install-driver", "start-gate", "run-tempest", "stop-gate")
 )
-HEALTHY = (service("keystone", "stopped", 0), service("neutron", "ready"))
+HEALTHY = (service("keystone", "stopped", 0), service("neutron", "running"))
 PROVED = Proof((ProofItem("driver loaded by Neutron", True, "example in the log of each of 1 shards"),))
 GOOD = Facts(RunFacts({}, STAGES, HEALTHY), report_of("passed", "passed", "skipped"), PROVED)
 

@@ -6,21 +6,24 @@ released packages made it: what a change under test wrote never reaches another 
 
 from __future__ import annotations
 
+import concurrent.futures
 import configparser
 import hashlib
 import os
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+import threading
+import urllib.parse
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from ci_scripts.errors import ConfigurationError
 from ci_scripts.gates.local import keystone, neutron
 from ci_scripts.gates.local.layout import INSIDE, ShardLayout, openstack_environment
 from ci_scripts.python_environments import site_packages
 from ci_scripts.run_command import run
-from ci_scripts.workspace import Workspace
+from ci_scripts.workspace import SCHEMA, Workspace, read_json, write_json_atomically
 
+Watch = Callable[[], str | None]
 NEUTRON_FILE = "neutron.db"
 KEYSTONE_FILE = "keystone.db"
 SQL_SECONDS = 60.0
@@ -103,32 +106,79 @@ def sqlite_urls(layout: ShardLayout) -> tuple[str, str]:
 
 def server_urls(database: str, run_id: str, shard: int) -> tuple[str, str]:
     """Keystone's and Neutron's URLs on a server: schemas ci_<run>_<shard>_keystone and _neutron."""
-    base, _, query = database.partition("?")
-    head = re.sub(r"/[^/@]*$", "", base) if base.count("/") > 2 else base
     short = re.sub(r"[^a-z0-9]", "", run_id.lower())[-12:]
-    urls = [f"{head}/ci_{short}_{shard}_{name}" + (f"?{query}" if query else "") for name in ("keystone", "neutron")]
-    return urls[0], urls[1]
+    return _url_of(database, f"ci_{short}_{shard}_keystone"), _url_of(database, f"ci_{short}_{shard}_neutron")
 
 
-def create_schemas(environment: Path, urls: Sequence[str], log: Path, env: Mapping[str, str]) -> None:
-    """Create the (empty) schemas; they are the run's own, so an old one of the same name goes."""
-    _sql("create", environment, urls, log, env)
+def _url_of(database: str, schema: str) -> str:
+    return urllib.parse.urlsplit(database)._replace(path=f"/{schema}").geturl()
 
 
-def drop_schemas(environment: Path, urls: Sequence[str], log: Path, env: Mapping[str, str]) -> None:
-    """Remove the run's schemas from the server."""
-    _sql("drop", environment, urls, log, env)
+def _schema_of(url: str) -> str:
+    return urllib.parse.urlsplit(url).path.removeprefix("/")
 
 
-def _sql(verb: str, environment: Path, urls: Sequence[str], log: Path, env: Mapping[str, str]) -> None:
-    for url in urls:
-        if not url.startswith("mysql+pymysql://"):
-            raise ConfigurationError(
-                f"gate.database {url!r} is not supported.", next_step="use sqlite or mysql+pymysql."
-            )
-    argv = [str(environment / "bin" / "python"), str(INSIDE / "schemas.py"), verb]
+def side_by_side(tasks: Sequence[Callable[[Watch], None]]) -> None:
+    """Run tasks in threads; the first that fails, or an abort, stops the commands of the others.
+
+    Each task is given what it must pass on as ``watch``. Raises what the first failed task raised.
+    """
+    stopped = threading.Event()
+    with concurrent.futures.ThreadPoolExecutor(len(tasks)) as pool:
+        try:
+            running = [pool.submit(task, lambda: "another one failed" if stopped.is_set() else None) for task in tasks]
+            for done in concurrent.futures.as_completed(running):
+                done.result()
+        except BaseException:
+            stopped.set()
+            raise
+
+
+def create_schemas(workspace: Workspace, database: str, urls: Sequence[str], env: Mapping[str, str]) -> None:
+    """Create the (empty) schemas; they are the run's own, so an old one of the same name goes.
+
+    Raises InfrastructureError naming the log.
+    """
+    # Noted first: what was half made is dropped too. The names only, the address holds a password.
+    names = [_schema_of(url) for url in urls]
+    write_json_atomically(_schemas_file(workspace), {"schema": SCHEMA, "names": names})
+    _sql("create", workspace, database, urls, env)
+
+
+def drop_schemas(workspace: Workspace, database: str, env: Mapping[str, str]) -> None:
+    """Remove the run's schemas from the server; does nothing where none were made.
+
+    Raises InfrastructureError naming the log; they can be dropped again then.
+    """
+    if is_sqlite(database) or not _schemas_file(workspace).exists():
+        return
+    names = read_json(_schemas_file(workspace))["names"]
+    _sql("drop", workspace, database, [_url_of(database, name) for name in names], env)
+    _schemas_file(workspace).unlink()
+
+
+def _schemas_file(workspace: Workspace) -> Path:
+    return workspace.gate_dir / "schemas.json"
+
+
+def _sql(verb: str, workspace: Workspace, database: str, urls: Sequence[str], env: Mapping[str, str]) -> None:
+    python = openstack_environment(workspace) / "bin" / "python"
     # URLs hold a password: they go by standard input, not by the command line.
-    run(argv, cwd=INSIDE, env=env, timeout=SQL_SECONDS, log=log, input_text="\n".join(urls))
+    run(
+        [str(python), str(INSIDE / "schemas.py"), verb],
+        cwd=INSIDE,
+        env=env,
+        timeout=SQL_SECONDS,
+        log=workspace.gate_logs / "schemas.log",
+        input_text="\n".join(urls),
+        secrets=_passwords(database),
+    )
+
+
+def _passwords(database: str) -> list[str]:
+    """The password of the URL as it stands there and as it is."""
+    found = urllib.parse.urlsplit(database).password
+    return [found, urllib.parse.unquote(found)] if found else []
 
 
 def _key(environment: Path) -> str:

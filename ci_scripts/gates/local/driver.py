@@ -110,4 +110,7 @@ def _name_of(source: str) -> str:
     path = Path(source)
     if path.is_absolute() and path.is_dir():
         return distribution_of(path)
+    if path.suffix == ".whl":
+        # NAME-VERSION-TAGS.whl; a dash in the name is an underscore there (packaging.python.org, binary format).
+        return path.name.partition("-")[0]
     return re.split(r"[=<>!~;@ \[]", path.name, maxsplit=1)[0]

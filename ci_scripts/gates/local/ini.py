@@ -35,6 +35,11 @@ def merged(base: Sections, over: Sections) -> dict[str, dict[str, object]]:
     return result
 
 
+def literal(value: str) -> str:
+    """A value in which oslo.config is to substitute nothing: ``$`` begins a reference to another option."""
+    return value.replace("$", "$$")
+
+
 def _text(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import configparser
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from ci_scripts.errors import InfrastructureError
 from ci_scripts.gates.local import keystone
-from ci_scripts.gates.local.ini import Sections, write_ini
+from ci_scripts.gates.local.ini import Sections, literal, write_ini
 from ci_scripts.gates.local.layout import INSIDE, ShardLayout
 from ci_scripts.gates.local.ports import HOST
 from ci_scripts.gates.local.services import Service
@@ -61,7 +61,7 @@ def write_config(layout: ShardLayout, environment: Path, database: str, keystone
         },
         "oslo_concurrency": {"lock_path": layout.neutron / "lock"},
         "oslo_messaging_notifications": {"driver": "noop"},
-        "database": {"connection": database, "sqlite_synchronous": False},
+        "database": {"connection": literal(database), "sqlite_synchronous": False},
         "keystone_authtoken": {
             **credentials,
             "www_authenticate_uri": keystone_url,
@@ -112,12 +112,22 @@ def make_sqlite_database(
     run([*argv, f"sqlite:///{database}", *drivers], cwd=database.parent, env=env, timeout=DATABASE_SECONDS, log=log)
 
 
-def migrate_database(environment: Path, files: Sequence[Path], log: Path, env: Mapping[str, str]) -> None:
-    """Neutron's own migrations, those of drivers included. Raises InfrastructureError naming the log."""
+def migrate_database(
+    environment: Path,
+    files: Sequence[Path],
+    log: Path,
+    env: Mapping[str, str],
+    watch: Callable[[], str | None] | None = None,
+) -> None:
+    """Neutron's own migrations, those of drivers included. ``watch`` as in ``run_command.run``.
+
+    Raises InfrastructureError naming the log.
+    """
     argv = [str(environment / "bin" / "neutron-db-manage")]
     for path in files:
         argv += ["--config-file", str(path)]
-    run([*argv, "upgrade", "heads"], cwd=files[0].parent, env=env, timeout=DATABASE_SECONDS, log=log)
+    argv += ["upgrade", "heads"]
+    run(argv, cwd=files[0].parent, env=env, timeout=DATABASE_SECONDS, log=log, watch=watch)
 
 
 def service(

@@ -32,17 +32,29 @@ class Shard:
         self.files: list[Path] = []
 
     def prepare(self) -> None:
-        """Folders, databases, configuration."""
+        """Folders and configuration, and with SQLite the databases."""
         self.layout.make_folders()
-        database = self.context.settings.gate.database
-        if databases.is_sqlite(database):
-            urls = databases.sqlite_urls(self.layout)
+        urls = self.database_urls()
+        if databases.is_sqlite(self.context.settings.gate.database):
             databases.copy_template(self.context.workspace, self.layout, self.keystone_url)
             keystone.write_config(self.layout.keystone, self.layout.logs, urls[0])
-            self._write_neutron_config(urls[1])
-        else:
-            urls = databases.server_urls(database, self.context.run["run_id"], self.layout.index)
-            self._migrate(urls)
+        self._write_neutron_config(urls[1])
+
+    def database_urls(self) -> tuple[str, str]:
+        """Keystone's and Neutron's."""
+        database = self.context.settings.gate.database
+        if databases.is_sqlite(database):
+            return databases.sqlite_urls(self.layout)
+        return databases.server_urls(database, self.context.run["run_id"], self.layout.index)
+
+    def migrations(self) -> list[Callable[[databases.Watch], None]]:
+        """What fills the empty schemas of a server, to be done side by side."""
+        environment, env, database = self.environment, self.context.env, self.database_urls()[0]
+        folder, logs, url = self.layout.keystone, self.layout.logs, self.keystone_url
+        return [
+            lambda watch: neutron.migrate_database(environment, self.files, logs / "neutron-db-manage.log", env, watch),
+            lambda watch: keystone.make_database(environment, folder, logs, database, env, watch, url),
+        ]
 
     def _write_neutron_config(self, database: str) -> None:
         plugins = self.context.settings.gate.service_plugins
@@ -59,15 +71,6 @@ class Shard:
             "neutron.url": self.neutron_url,
             **{f"service.{name}.url": url for name, url in self.service_urls.items()},
         }
-
-    def _migrate(self, urls: tuple[str, str]) -> None:
-        log, env = self.layout.logs / "schemas.log", self.context.env
-        databases.create_schemas(self.environment, urls, log, env)
-        with self.context.record.step(f"migrate the databases of shard {self.layout.index}"):
-            keystone.make_database(self.environment, self.layout.keystone, self.layout.logs, urls[0], env)
-            self._write_neutron_config(urls[1])
-            migration_log = self.layout.logs / "neutron-db-manage.log"
-            neutron.migrate_database(self.environment, self.files, migration_log, env)
 
     def services(self, user: tuple[int, int] | None) -> list[Service]:
         """Neutron first: it takes longer."""
@@ -104,21 +107,26 @@ class Shard:
         )
 
     def _wait(self, url: str, name: str, deadline: float) -> None:
-        _wait_for(lambda: answers(url), lambda: self._problem(name), deadline, f"{name} of shard {self.layout.index}")
+        _wait_for(lambda: answers(url), self._problem, deadline, f"{name} of shard {self.layout.index}")
 
-    def _problem(self, name: str) -> str | None:
-        problem = supervision.first_problem(self.context.workspace)
-        if problem and name == "neutron":
-            reason = neutron.first_error(self.layout.logs / "neutron.log")
-            return f"{reason} {problem}" if reason else problem
-        return problem
+    def _problem(self) -> str | None:
+        """What broke first, which need not be what is waited for, with Neutron's own reason."""
+        workspace = self.context.workspace
+        bad = supervision.first_bad(workspace)
+        if bad is None:
+            return supervision.first_problem(workspace)
+        where = "" if bad.shard is None else f" of shard {bad.shard}"
+        reason = ""
+        if bad.name == "neutron" and bad.shard is not None:
+            reason = neutron.first_error(ShardLayout(workspace, bad.shard).logs / "neutron.log")
+        return " ".join([f"{bad.name}{where} did not start:", *([reason] if reason else []), supervision.describe(bad)])
 
 
 def _wait_for(ready: Callable[[], bool], problem: Callable[[], str | None], deadline: float, what: str) -> None:
     while not ready():
         found = problem()
         if found:
-            raise InfrastructureError(f"{what} did not start: {found}.", next_step="read that log; then ci-start-gate.")
+            raise InfrastructureError(f"{found.rstrip('.')}.", next_step="read that log; then ci-start-gate.")
         if time.monotonic() > deadline:
             raise InfrastructureError(
                 f"{what} did not answer within gate.start_timeout_seconds.",

@@ -72,12 +72,19 @@ def first_problem(workspace: Workspace) -> str | None:
     status = read_status(workspace)
     if status is None:
         return "the gate was never started"
-    bad = sorted((s for s in status.services if s.is_bad), key=lambda s: s.ended or "")
-    if bad:
-        return describe(bad[0])
+    bad = first_bad(workspace)
+    if bad is not None:
+        return describe(bad)
     if not _supervisor_lives(status):
         return "the gate's supervisor is gone"
     return None
+
+
+def first_bad(workspace: Workspace) -> ServiceStatus | None:
+    """The service that died or hung first, if any did."""
+    status = read_status(workspace)
+    bad = [service for service in status.services if service.is_bad] if status else []
+    return min(bad, key=lambda service: service.ended or "", default=None)
 
 
 def describe(service: ServiceStatus) -> str:

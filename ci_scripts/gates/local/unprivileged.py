@@ -9,9 +9,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ci_scripts.errors import InfrastructureError
+from ci_scripts.gates.local.layout import INSIDE
 from ci_scripts.run_command import start
 
 LOOK_SECONDS = 30.0
+APPLICATION = INSIDE / "neutron_app.py"
 
 
 def choose_user(
@@ -19,8 +21,8 @@ def choose_user(
 ) -> tuple[tuple[int, int] | None, str]:
     """The ids of user and group for the services, None to keep ours, and the reason to tell.
 
-    Only root can change; it does where the user exists and can run ``python`` and write to ``folders``, which are
-    handed over to it.
+    Only root can change; it does where the user exists and can run ``python``, read our part of the applications and
+    write to ``folders``, which are handed over to it.
     """
     if os.geteuid() != 0:
         return None, f"services run as {pwd.getpwuid(os.geteuid()).pw_name}"
@@ -32,15 +34,19 @@ def choose_user(
     for folder in folders:
         _hand_over(folder, ids)
     # Tried the way the services are started: a home folder of root's may lie on the way to the interpreter.
-    look = "import os, sys, encodings.idna; sys.exit(not all(os.access(f, os.W_OK) for f in sys.argv[1:]))"
+    look = (
+        "import os, sys, encodings.idna; "
+        "sys.exit(not (os.access(sys.argv[1], os.R_OK) and all(os.access(f, os.W_OK) for f in sys.argv[2:])))"
+    )
     log = folders[0] / "unprivileged.log"
     with contextlib.suppress(InfrastructureError):
-        tried = start([str(python), "-c", look, *map(str, folders)], cwd=folders[0], env=env, log=log, user=ids)
+        argv = [str(python), "-c", look, str(APPLICATION), *map(str, folders)]
+        tried = start(argv, cwd=folders[0], env=env, log=log, user=ids)
         if tried.wait(LOOK_SECONDS) == 0:
             return ids, f"services run as {name}"
     for folder in folders:
         _hand_over(folder, (0, 0))
-    return None, f"services run as root: {name} cannot reach {python} or the workspace"
+    return None, f"services run as root: {name} cannot reach {python}, {INSIDE} or the workspace"
 
 
 def _hand_over(folder: Path, ids: tuple[int, int]) -> None:

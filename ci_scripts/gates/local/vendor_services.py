@@ -109,7 +109,10 @@ def _wait_until_ready(workspace: Workspace, service: Service, ready_url: str | N
         while True:
             status = supervision.status_of(workspace, service)
             if status is not None and status.is_bad:
-                raise InfrastructureError(f"the service {service.label} did not start: {supervision.describe(status)}.")
+                raise InfrastructureError(
+                    f"the service {service.label} did not start: {supervision.describe(status)}.",
+                    next_step="start its command by hand and look at what it says.",
+                )
             if ready_url is None:
                 return
             try:

@@ -15,10 +15,13 @@ from alembic.operations import Operations
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from neutron.db.migration import cli
+from neutron.db.migration.alembic_migrations import external
 from neutron.db.migration.models import head
 
 # Migrations that insert rows into an empty database: revision -> the table they fill beside standardattributes.
 INSERTS = {"c33da356b165": "securitygroupdefaultrules"}
+# Migrations that make the tables whose models are in other repositories (neutron-dynamic-routing's), in their order.
+WITHOUT_MODELS = ("15be73214821", "b4caf27aae4")
 
 
 def import_drivers(names):
@@ -49,6 +52,15 @@ def inserted_rows(script, metadata, table):
     return found
 
 
+def make_external_tables(connection, scripts, metadata):
+    """The tables that Neutron's migrations make and its models lack, unless another package brought the models."""
+    if any(name in metadata.tables for name in external.TABLES):
+        return
+    with Operations.context(MigrationContext.configure(connection)):
+        for revision in WITHOUT_MODELS:
+            scripts.get_revision(revision).module.upgrade()
+
+
 def main(url, drivers):
     import_drivers(drivers)
     metadata = head.get_metadata()
@@ -56,6 +68,7 @@ def main(url, drivers):
     scripts = migration_scripts()
     with engine.begin() as connection:
         metadata.create_all(connection)
+        make_external_tables(connection, scripts, metadata)
         for revision, table in INSERTS.items():
             if table not in metadata.tables:
                 continue

@@ -10,7 +10,8 @@ import sqlalchemy as sa
 
 def main(verb, urls):
     for url in map(sa.make_url, urls):
-        server = sa.create_engine(url.set(database=None), isolation_level="AUTOCOMMIT")
+        # URL.set() takes None for "as it is".
+        server = sa.create_engine(url._replace(database=None), isolation_level="AUTOCOMMIT")
         with server.connect() as connection:
             connection.execute(sa.text(f"DROP DATABASE IF EXISTS `{url.database}`"))
             if verb == "create":
