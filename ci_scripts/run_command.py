@@ -274,6 +274,11 @@ class Background:
             self.process.wait(timeout)
         return self.stop()
 
+    def ask_to_end(self) -> None:
+        """SIGTERM to the process group, without waiting."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGTERM)
+
     def stop(self, grace: float = GRACE_SECONDS) -> int:
         """End the whole process group and return the exit code."""
         return stop_group(self.process, grace)

@@ -2,7 +2,7 @@
 
     python -m ci_scripts.gates.local.supervisor SPEC_FILE STATUS_FILE
 
-SIGHUP: the file with the services has more of them. SIGTERM: end all services, last started first, then go. It also
+SIGHUP: the file with the services has more of them. SIGTERM: end all services, then go. It also
 goes when its owner is gone (a run that was killed with -9 leaves nothing behind).
 """
 
@@ -121,6 +121,9 @@ class Supervisor:
                     self._write()
 
     def _stop_all(self) -> None:
+        for _, process, _ in self.running:
+            if process.exit_code() is None:
+                process.ask_to_end()
         for _, process, status in reversed(self.running):
             code = process.stop(GRACE_SECONDS)
             if status.state == RUNNING:
