@@ -7,6 +7,7 @@ BIN := $(VENV)/bin
 DEMO := .demo
 READY := $(VENV)/.installed
 
+.NOTPARALLEL:
 .PHONY: demo demo-neutron test lint unit integration bench clean
 
 $(READY): setup.cfg pyproject.toml
@@ -20,7 +21,7 @@ demo: $(READY)
 	$(BIN)/ci-run-job --config examples/ci.yaml --change 1,1 --project example/networking-example \
 		--ref refs/changes/01/1/1 --url $(DEMO)/networking-example.git
 
-$(DEMO)/neutron.tar.gz: $(READY)
+$(DEMO)/neutron.tar.gz: examples/constraints.txt $(READY)
 	mkdir -p $(DEMO)
 	$(BIN)/python examples/fetch_neutron.py --into $(DEMO) --constraints examples/constraints.txt
 

@@ -1,6 +1,6 @@
 """The one place where a command exits: every exception becomes its exit code here.
 
-click would turn several things into 1 and drop a callback's return value, so commands run with standalone_mode off.
+click would turn several things into 1 and drop a callback's return value, so its own ``main`` is not used.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 import click
 
 from ci_scripts import aborts
-from ci_scripts.errors import CIError, ConfigurationError, InternalError, as_ci_error
+from ci_scripts.errors import CIError, ConfigurationError, InfrastructureError, InternalError, as_ci_error
 
 
 def call(module: str, name: str, arguments: list[str] | None = None) -> int:
@@ -24,7 +24,7 @@ def call(module: str, name: str, arguments: list[str] | None = None) -> int:
     aborts.install()
     try:
         command: click.Command = importlib.import_module(module).command
-        result = command.main(args=arguments, prog_name=name, standalone_mode=False)
+        result = _invoked(command, name, sys.argv[1:] if arguments is None else arguments)
         code = result if isinstance(result, int) else 0
         abort = aborts.under_way()
         if abort is None:
@@ -37,11 +37,20 @@ def call(module: str, name: str, arguments: list[str] | None = None) -> int:
     except click.Abort:
         return _told(name, aborts.under_way() or InternalError("aborted"))
     except BrokenPipeError:
-        # Whoever read us went away (| head): not an error of the stage's work, and nothing can be printed.
+        # Whoever read us went away (| head), and nothing can be said any more. Not 0: the work may be half done.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return InfrastructureError.exit_code
     except Exception as error:
         return _told(name, aborts.under_way() or _with_traceback(as_ci_error(error)))
+
+
+def _invoked(command: click.Command, name: str, arguments: list[str]) -> object:
+    # Not Command.main: it turns a closed pipe into exit code 1, which would blame the change.
+    try:
+        with command.make_context(name, list(arguments)) as context:
+            return command.invoke(context)
+    except click.exceptions.Exit as leaving:
+        return leaving.exit_code
 
 
 def _with_traceback(error: CIError) -> CIError:

@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
-from ci_scripts.errors import CIError
+from ci_scripts.errors import CIError, InfrastructureError
 
 PR_SET_CHILD_SUBREAPER = 36
+GIVE_UP_SECONDS = 10.0
 
 
 class Leader(Protocol):
@@ -30,8 +31,11 @@ def stop_group(process: Leader, grace: float) -> int:
     """SIGTERM to the process group, SIGKILL to what is left after ``grace`` seconds; reaps the leader.
 
     A member that has left the group is not seen here; ``stop_orphans`` finds those.
+
+    Raises InfrastructureError when something is left 10 s after SIGKILL (a process in state D, waiting for a device).
     """
     deadline = time.monotonic() + grace
+    give_up = deadline + GIVE_UP_SECONDS
     sent = signal.SIGTERM
     while True:
         code = process.poll()
@@ -40,6 +44,8 @@ def stop_group(process: Leader, grace: float) -> int:
         if sent == signal.SIGTERM:
             _signal_group(process.pid, signal.SIGTERM)
             sent = signal.SIGCONT
+        elif time.monotonic() >= give_up:
+            raise _not_ended(process.pid)
         elif time.monotonic() >= deadline:
             _signal_group(process.pid, signal.SIGKILL)
             deadline = time.monotonic() + 1.0
@@ -47,6 +53,14 @@ def stop_group(process: Leader, grace: float) -> int:
             # A stopped process sees no SIGTERM until it goes on.
             _signal_group(process.pid, signal.SIGCONT)
         time.sleep(0.02)
+
+
+def _not_ended(group: int) -> InfrastructureError:
+    left = sorted(_alive_in_group(group)) or [group]
+    return InfrastructureError(
+        f"process {', '.join(map(str, left))} could not be ended, not even with SIGKILL.",
+        next_step=f"look at what it waits for: ps -o pid,stat,wchan:32,args {' '.join(map(str, left))}",
+    )
 
 
 def _signal_group(group: int, number: int) -> bool:

@@ -81,6 +81,8 @@ def prepare_environment(wanted: Requirements, places: Places, env: Mapping[str, 
     """
     log = places.logs / f"environment-{wanted.name}.log"
     wheels = [_build_wheel(checkout, wanted, places, env, log) for checkout in wanted.checkouts]
+    built = "".join(f"{wheel.name.split('-')[0]}=={wheel.name.split('-')[1]}\n" for wheel in wheels)
+    write_text_atomically(places.environments / f"{wanted.name}-checkouts.txt", built)
     resolution = _resolve(wanted, wheels, places, env, log)
     prepared = _prepared(wanted, resolution, places, env, log)
     target = places.environments / wanted.name

@@ -66,6 +66,8 @@ def write_reproduce_script(workspace: Workspace, run: Mapping[str, Any], change:
         f"    echo 'reproduce.sh: install openstack-driver-ci {__version__} first (pip install).' >&2",
         "    exit 2",
         "fi",
+        # The run that is reproduced keeps its workspace, also where environment.sh or Jenkins named it.
+        "unset WORKSPACE CI_WORKSPACE CI_RUN_ID",
         *_what_is_tested(change),
     ]
     write_text_atomically(workspace.reproduce_sh, "\n".join(lines) + "\n", mode=0o755)

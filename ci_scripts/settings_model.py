@@ -68,7 +68,10 @@ def _folder(info: ValidationInfo) -> Path:
 def _absolute(value: str, info: ValidationInfo) -> Path:
     if not value:
         raise ValueError("must be a path, not empty")
-    return _folder(info) / Path(value).expanduser()
+    try:
+        return _folder(info) / Path(value).expanduser()
+    except RuntimeError as error:
+        raise ValueError(f"{value!r} names a home folder that is not known: set HOME or write the whole path") from error
 
 
 def _path(value: Any, info: ValidationInfo) -> Path:

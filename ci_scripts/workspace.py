@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -48,16 +49,11 @@ class Workspace:
         self.lock_file = self.root / ".lock"
 
     def make_folders(self) -> None:
-        """Create the folders of the run; those that exist stay."""
-        for folder in (
-            self.stages_dir,
-            self.src,
-            self.logs,
-            self.report_dir,
-            self.gate_dir,
-            self.environments_dir,
-        ):
-            folder.mkdir(parents=True, exist_ok=True)
+        """Create the folders of the run; those that exist stay. Raises ConfigurationError where that cannot be."""
+        folders = (self.stages_dir, self.src, self.logs, self.report_dir, self.gate_dir, self.environments_dir)
+        with _usable(self.root):
+            for folder in folders:
+                folder.mkdir(parents=True, exist_ok=True)
 
     @contextlib.contextmanager
     def lock(self, *, run_id: str, environment: Mapping[str, str]) -> Iterator[None]:
@@ -65,12 +61,16 @@ class Workspace:
 
         The lock is flock(2) on a file, so it ends with the process that holds it, however that ended.
 
-        Raises ConfigurationError when another run works in this workspace.
+        Raises ConfigurationError when another run works in this workspace, or nothing can be written there.
         """
-        self.root.mkdir(parents=True, exist_ok=True)
-        with open(self.lock_file, "a+") as handle:
+        with _usable(self.root):
+            self.root.mkdir(parents=True, exist_ok=True)
+            # A link that somebody left there would have its target emptied.
+            number = os.open(self.lock_file, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o644)
+        with open(number, "a+") as handle:
             try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                with _usable(self.root):
+                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 if environment.get(RUN_ID_VARIABLE) == run_id:
                     yield
@@ -88,12 +88,29 @@ class Workspace:
 
     def read_run(self) -> dict[str, Any]:
         """run.json. Raises ConfigurationError when prepare-gate has not been here."""
-        if not self.run_json.exists():
+        with _usable(self.root):
+            exists = self.run_json.exists()
+        if not exists:
             raise ConfigurationError(
                 f"{self.root} holds no run.json.",
                 next_step="run ci-prepare-gate first, or name the run's folder with --workspace.",
             )
         return read_json(self.run_json)
+
+
+@contextlib.contextmanager
+def _usable(folder: Path) -> Iterator[None]:
+    """What the operating system says against ``folder`` as ConfigurationError; a full disk and a held lock as it is."""
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EAGAIN):
+            raise
+        # pathlib raises RuntimeError for a loop of links.
+        raise ConfigurationError(
+            f"{folder} cannot be used as the workspace: {error}.",
+            next_step="name a folder that you can write to with --workspace.",
+        ) from error
 
 
 def new_run_id(now: datetime) -> str:
@@ -108,13 +125,17 @@ def utc_text(moment: datetime | None = None) -> str:
 
 
 def create_workspace(root: Path | None, run_id: str) -> Workspace:
-    """The folder for a new run: the one given, else .ci-runs/<run id> with .ci-runs/latest pointing to it."""
-    workspace = Workspace(root if root is not None else RUNS / run_id)
-    workspace.make_folders()
-    if root is None:
-        pointer = RUNS / f".latest-{run_id}"
-        pointer.symlink_to(run_id)
-        pointer.replace(RUNS / "latest")
+    """The folder for a new run: the one given, else .ci-runs/<run id> with .ci-runs/latest pointing to it.
+
+    Raises ConfigurationError when it cannot be made or written to.
+    """
+    with _usable(root if root is not None else RUNS):
+        workspace = Workspace(root if root is not None else RUNS / run_id)
+        workspace.make_folders()
+        if root is None:
+            pointer = RUNS / f".latest-{run_id}"
+            pointer.symlink_to(run_id)
+            pointer.replace(RUNS / "latest")
     return workspace
 
 
@@ -127,7 +148,9 @@ def find_workspace(root: Path | None, environment: Mapping[str, str]) -> Workspa
         root = Path(environment["WORKSPACE"])
     if root is None:
         root = RUNS / "latest"
-    if not root.is_dir():
+    with _usable(root):
+        is_there = root.is_dir()
+    if not is_there:
         raise ConfigurationError(
             f"there is no run in {root}.",
             next_step="run ci-prepare-gate first, or name the run's folder with --workspace.",

@@ -54,7 +54,7 @@ def raising(error: BaseException) -> Callable[[], None]:
         (raising(InfrastructureError("x")), 3),
         (raising(NothingToTest("x")), 4),
         (raising(Interrupted("x")), 130),
-        (raising(BrokenPipeError()), 0),
+        (raising(BrokenPipeError(32, "Broken pipe")), 3),
         (raising(KeyError("x")), 70),
         (raising(click.Abort()), 70),
     ],

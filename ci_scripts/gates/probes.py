@@ -37,7 +37,7 @@ def require_green(
             if problem is not None:
                 raise InfrastructureError(
                     f"the probe {probe.name} is red: {problem}.",
-                    next_step="mend what it asks, then run the job again; no test was run.",
+                    next_step="mend what it asks, then run the job again.",
                 )
 
 

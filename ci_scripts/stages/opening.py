@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from ci_scripts.gates.context import GateContext
     from ci_scripts.workspace import Workspace
 
+IN_ORDER = ("run-gate", "install-driver", "start-gate", "run-tempest")
+
 workspace_option = click.option(
     "--workspace",
     type=click.Path(path_type=Path),
@@ -29,13 +31,16 @@ def open_stage(name: str, folder: Path | None) -> Iterator[GateContext]:
     from ci_scripts.gates.context import GateContext
     from ci_scripts.settings import read_environment
     from ci_scripts.stage_log import stage
-    from ci_scripts.workspace import find_workspace
+    from ci_scripts.workspace import RUN_ID_VARIABLE, find_workspace
 
     environment = read_environment()
     workspace = find_workspace(folder, environment)
     run = workspace.read_run()
-    with workspace.lock(run_id=run["run_id"], environment=environment), stage(workspace, name) as record:
-        yield GateContext.of_run(workspace, record, environment)
+    with workspace.lock(run_id=run["run_id"], environment=environment):
+        if environment.get(RUN_ID_VARIABLE) != run["run_id"]:
+            forget_later_stages(workspace, name)
+        with stage(workspace, name) as record:
+            yield GateContext.of_run(workspace, record, environment)
 
 
 @contextlib.contextmanager
@@ -57,6 +62,21 @@ def open_new_run(
     with workspace.lock(run_id=run_id, environment={}):
         forget_earlier_run(workspace, kind)
         yield workspace, {**environment, RUN_ID_VARIABLE: run_id}
+
+
+def forget_later_stages(workspace: Workspace, name: str) -> None:
+    """A stage that is run again by hand makes what followed it out of date: their records, and the stream.
+
+    What run-gate recorded goes with them, but for stop-gate, which only cleans up.
+    """
+    if name not in IN_ORDER:
+        return
+    later = IN_ORDER[IN_ORDER.index(name) + 1 :]
+    for stale in ("run-gate", *later):
+        (workspace.stages_dir / f"{stale}.json").unlink(missing_ok=True)
+    if "run-tempest" in later:
+        workspace.stream.unlink(missing_ok=True)
+        workspace.selected_tests.unlink(missing_ok=True)
 
 
 def forget_earlier_run(workspace: Workspace, kind: str) -> None:

@@ -172,7 +172,7 @@ def _check_out_all(
     from ci_scripts.checkouts import check_out, fetch, mended, wanted_checkouts
 
     wanted = wanted_checkouts(settings, change)
-    _say_what_is_left_out(change, wanted, record)
+    run["left_out"] = _left_out(change, wanted, record)
     fetched = _fetch_change(settings, change, wanted[change.project], cache, record)
     change = replace(change, revision=fetched.revisions[-1])
     run["change"] = change.as_record()
@@ -190,10 +190,13 @@ def _check_out_all(
     return change
 
 
-def _say_what_is_left_out(change: ChangeUnderTest, wanted: Mapping[str, Wanted], record: StageRecord) -> None:
-    for item in change.also:
-        if item.project not in wanted:
-            record.say(f"change {item.name} is for {item.project}, which is not checked out here: it is left out")
+def _left_out(change: ChangeUnderTest, wanted: Mapping[str, Wanted], record: StageRecord) -> list[str]:
+    """The dependencies that are not tested with the change, said aloud: its failures may come from that."""
+    tested = {item.name for checkout in wanted.values() for item in checkout.changes}
+    names = [f"{item.name} of {item.project}" for item in change.also if item.name not in tested]
+    for name in names:
+        record.say(f"change {name} is not checked out here: it is left out")
+    return names
 
 
 def _fetch_change(

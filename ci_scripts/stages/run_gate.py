@@ -58,6 +58,9 @@ def run_gate(context: GateContext) -> None:
         for hook, stage_name in HOOKS:
             with context.record.step(hook):
                 _run_hook(context, hook, stage_name, deadline - time.monotonic())
+        # What the tests depend on may have gone while they ran; their failures would say nothing about the change.
+        with context.record.step("ask the probes again"):
+            probes.require_green(context, gate.placeholders(context))
 
 
 @contextlib.contextmanager

@@ -22,7 +22,8 @@ def check_ids(context: GateContext, shards: list[ShardAccess]) -> list[str]:
 def run_checks(context: GateContext, shards: list[ShardAccess], writer: StreamWriter) -> None:
     """Run every check against every shard; output goes to logs/check-<name>-<shard>.log and, cut, into the stream.
 
-    A check's exit code: 0 it holds, 3 it could not ask (the CI's failure, as in our own table), any other it does not.
+    A check's exit code: 0 it holds; 3 it could not ask (as in our own table); 126, 127, a signal: it could not be run;
+    any other: it does not hold.
 
     Raises InfrastructureError for a check that could not ask or did not end in its time.
     """
@@ -41,11 +42,15 @@ def run_checks(context: GateContext, shards: list[ShardAccess], writer: StreamWr
                     check=False,
                     secrets=[*context.secret_values.values()],
                 )
-            if done.stopped_because is not None or done.exit_code == InfrastructureError.exit_code:
+            if done.stopped_because is not None or not _has_asked(done.exit_code):
                 why = done.stopped_because or last_lines(done.output, 3)
-                raise InfrastructureError(f"the check {check.name} could not be carried out: {why}", log=log)
+                raise InfrastructureError(f"the check {check.name} could not be carried out: {why}.", log=log)
             said = f"{done.output}\nexit code {done.exit_code}"
             writer.test("checks", _id(check.name, shard, shards), done.exit_code == 0, said, started)
+
+
+def _has_asked(exit_code: int) -> bool:
+    return 0 <= exit_code < 126 and exit_code != InfrastructureError.exit_code
 
 
 def _id(name: str, shard: ShardAccess, shards: list[ShardAccess]) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from ci_scripts.errors import ChangeToBlame
 from ci_scripts.verdict.evidence import Evidence
 from ci_scripts.verdict.proof import Proof
 from ci_scripts.verdict.run_facts import NODE_STAGES, RunFacts, ServiceFact, StageFact
@@ -19,6 +20,7 @@ SCHEMA = 1
 Blame = Literal["change", "ci", "nobody", "unknown"]
 MOST = 20
 STREAM = "logs/testrepository.subunit"
+IN_HOOKS = ("install-driver", "start-gate", "run-tempest")
 # Zuul's words that a stage may write as its outcome and that are the CI's own failure.
 WORDS_OF_STAGES = (
     "TIMED_OUT",
@@ -129,7 +131,12 @@ def _nothing_to_test(facts: Facts) -> Finding | None:
 
 
 def _aborted(facts: Facts) -> Finding | None:
+    outer = facts.run.stage("run-gate")
+    # run-gate ends a hook with SIGTERM too: at its time-out, or when a service died. That is no abort.
+    ended_by_run_gate = outer is not None and outer.exit_code not in (None, 0, 130, 143)
     for stage in facts.run.stages:
+        if ended_by_run_gate and stage.name in IN_HOOKS:
+            continue
         if stage.exit_code in (130, 143):
             how = "interrupted" if stage.exit_code == 130 else "aborted"
             return Finding("ABORTED", "nobody", stage.exit_code, (f"{stage.name} was {how}",), (_of_stage(stage),))
@@ -210,7 +217,16 @@ def _tests_failed(facts: Facts) -> Finding | None:
     evidence = tuple(
         Evidence("test", utc_text(test.started) if test.started else None, test.id, STREAM) for test in failed[:MOST]
     )
-    return Finding("FAILURE", "change", 1, (kinds,), evidence)
+    return Finding("FAILURE", "change", ChangeToBlame.exit_code, (kinds,), evidence)
+
+
+def _dependency_left_out(facts: Facts) -> Finding | None:
+    left_out = facts.run.run.get("left_out")
+    if not isinstance(left_out, list) or not left_out or not facts.tests.counts["failed"]:
+        return None
+    names = ", ".join(ascii(name)[1:-1][:100] for name in left_out[:MOST])
+    why = f"tests failed, but the change depends on {names}, which was not tested with it"
+    return Finding("ERROR", "unknown", 3, (why,), (Evidence("stage", None, why, "run.json"),))
 
 
 def _nothing_passed(facts: Facts) -> Finding | None:
@@ -248,6 +264,7 @@ RULES: tuple[Rule, ...] = (
     Rule("incomplete", "A selected test has no outcome, or the stream is cut.", _incomplete),
     Rule("selection-unknown", "Nobody wrote down which tests were to run.", _selection_unknown),
     Rule("gate-health-unknown", "The gate did not say that it was healthy.", _health_unknown),
+    Rule("dependency-left-out", "Tests failed without a change that this one depends on.", _dependency_left_out),
     Rule("tests-failed", "A test or a check failed on a healthy gate.", _tests_failed),
     Rule("nothing-passed", "Tests were skipped and none passed.", _nothing_passed),
     Rule("unproved", "All passed, but nothing proves that they tested the change.", _unproved),

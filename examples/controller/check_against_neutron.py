@@ -4,7 +4,8 @@
 It asks three questions, because an API test alone cannot see a driver that sends wrong data or nothing:
 
 1. Is every network, subnet and port of Neutron in the controller and the other way round, field by field?
-2. Did the controller see creates and deletes of all three kinds during the tests, and refuse nothing?
+2. Did the controller see creates and deletes of every kind that the tests made, and refuse nothing? What they made is
+   read from --neutron-log, where ML2's driver ``logger`` notes every call; without it all three kinds are demanded.
 3. Does it follow when resources are created, updated and deleted now? (A network with an IPv4 and an IPv6 subnet and
    a port in both; always removed again.) By the end of the tests Neutron is nearly empty, so question 1 alone would
    be answered by a driver that does nothing.
@@ -29,17 +30,28 @@ def _arguments():
     parser = argparse.ArgumentParser(description="Compare what the controller holds with what Neutron holds.")
     parser.add_argument("--controller", required=True, metavar="URL", help="root URL of the controller")
     parser.add_argument("--neutron", metavar="URL", help="root URL of Neutron (default: the one in Keystone's catalog)")
+    parser.add_argument("--neutron-log", metavar="FILE", help="Neutron's log, with the driver 'logger' loaded")
     parser.add_argument(
         "--timeout", type=float, default=30.0, metavar="SECONDS", help="per request (default: %(default)s)"
     )
     return parser.parse_args()
 
 
+def _happened(neutron_log):
+    if neutron_log is None:
+        return None
+    try:
+        with open(neutron_log, encoding="utf-8", errors="replace") as log:
+            return comparison.postcommits_in(log)
+    except OSError as error:
+        raise api_clients.CannotAsk(f"{neutron_log}: {error.strerror}") from error
+
+
 def _check(arguments, environment):
     """Ask all three questions; returns the differences as sentences."""
     controller = api_clients.Controller(arguments.controller, arguments.timeout)
     # Asked before the exercise below, which would hide that the tests created nothing.
-    differences = comparison.journal_gaps(controller.journal())
+    differences = comparison.journal_gaps(controller.journal(), _happened(arguments.neutron_log))
     token, catalog_url = api_clients.authenticate(environment, arguments.timeout)
     neutron_url = arguments.neutron or catalog_url
     if not neutron_url:

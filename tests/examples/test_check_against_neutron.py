@@ -262,3 +262,35 @@ def test_segments_of_a_network_with_several_are_expected_in_their_order():
     ]
     document = comparison.expected_document("networks", {"id": "n1", "segments": segments})
     assert [segment["network_type"] for segment in document["segments"]] == ["vxlan", "geneve"]
+
+
+NEUTRON_LOG = """\
+2026-01-01 00:00:01.000 7 INFO neutron.tests.unit.plugins.ml2.drivers.mechanism_logger [-] create_network_postcommit \
+called with network settings {} (original settings None) and network segments []
+2026-01-01 00:00:02.000 7 INFO neutron.tests.unit.plugins.ml2.drivers.mechanism_logger [-] delete_network_postcommit \
+called with network settings {} (original settings None) and network segments []
+"""
+
+
+def test_only_what_neutron_did_is_demanded_of_the_journal(cloud, start_controller, tmp_path):
+    """A shard whose tests made no port cannot have told of one."""
+    cloud.resources = {kind: {} for kind in comparison.KINDS}
+    cloud.controller = start_controller().url
+    network = cloud.add("networks", {})
+    cloud.tell("DELETE", "networks", cloud.resources["networks"].pop(network["id"]))
+    log = tmp_path / "neutron.log"
+    log.write_text(NEUTRON_LOG)
+    code, text = check(cloud, "--neutron-log", str(log))
+    assert code == 0, text
+    cloud.controller = start_controller().url
+    cloud.mirror = lambda *_: None
+    log.write_text(NEUTRON_LOG.replace("network_postcommit", "port_postcommit"))
+    code, text = check(cloud, "--neutron-log", str(log))
+    assert code == 1
+    assert "never saw that ports were created" in text and "networks were created" not in text
+
+
+def test_a_log_that_is_not_there_is_no_difference(cloud, tmp_path):
+    code, text = check(cloud, "--neutron-log", str(tmp_path / "none.log"))
+    assert code == 3
+    assert "none.log" in text

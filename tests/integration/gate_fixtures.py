@@ -67,13 +67,12 @@ def make_run(cache: Path, driver_repository: Path) -> Iterator[Callable[..., Run
     try:
         yield make
         for run in made:
-            # Gigabytes in a session, and a hundred thousand files that nobody need look through.
+            # Looking through its files takes half a minute.
             shutil.rmtree(run.workspace.environments_dir, ignore_errors=True)
             assert run.left() == []
     finally:
         for run in made:
-            kill_all(run.folder)
-            shutil.rmtree(run.workspace.environments_dir, ignore_errors=True)
+            clear(run)
 
 
 @pytest.fixture(scope="session")
@@ -103,10 +102,19 @@ def neutron_repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def openstack_environment(cache: Path, repositories: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """OpenStack as ci-prepare-gate installs it for a run."""
-    folder = tmp_path_factory.mktemp("openstack")
-    run = run_of(folder, EXAMPLES / "ci.yaml", cache, repositories / "networking-example.git")
-    run.prepare(repositories / "networking-example.git", "refs/changes/01/1/1")
-    yield run.workspace.environments_dir / "openstack"
+def prepared_run(cache: Path, driver_repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    """A run of one shard as ci-prepare-gate and ci-install-driver leave it; who starts its gate stops it again."""
+    folder = tmp_path_factory.mktemp("prepared")
+    run = run_of(folder, EXAMPLES / "ci.yaml", cache, driver_repository, CI_GATE_SHARDS="1")
+    try:
+        run.prepare(driver_repository, "refs/changes/01/1/1")
+        run.good("ci-install-driver")
+        yield run
+    finally:
+        clear(run)
+
+
+def clear(run: Run) -> None:
+    """So that a failed test does not disturb the next; two environments for each run would be gigabytes."""
+    kill_all(run.folder)
     shutil.rmtree(run.workspace.environments_dir, ignore_errors=True)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ci_scripts.gates.access import read_access
+from ci_scripts.gates.access import ShardAccess, read_access
+from ci_scripts.gates.local.api import Session
 from ci_scripts.verdict.read_stream import read_stream
 from tests.fakes.left_behind import is_open
-from tests.integration.gate_runs import ADDRESS_PAIRS, Run, configuration
+from tests.integration.gate_runs import ADDRESS_PAIRS, Run, configuration, environment_of_user
 
 pytest_plugins = ["tests.integration.gate_fixtures"]
 pytestmark = pytest.mark.gate
@@ -41,6 +43,28 @@ def _ports(run: Run) -> list[int]:
     return [int(url.split(":")[2].split("/")[0]) for url in urls]
 
 
+def _assert_tempest_is_content(run: Run, shard: ShardAccess) -> None:
+    """``tempest verify-config`` prints what it would change; the extensions are those that the API gives now."""
+    configured = Path(shard.tempest_dir) / "etc" / "tempest.conf"
+    text = configured.read_text()
+    session = Session(shard.keystone_url, shard.neutron_url)
+    session.log_in()
+    aliases = session.extensions()
+    session.http.close()
+    (listed,) = [line for line in text.splitlines() if line.startswith("api_extensions")]
+    assert sorted(listed.partition("=")[2].strip().split(",")) == aliases
+    verified = subprocess.run(
+        [str(run.workspace.environments_dir / "tempest/bin/tempest"), "verify-config", "-o", "wanted.conf"],
+        cwd=run.folder,
+        env={**environment_of_user(), "TEMPEST_CONFIG_DIR": str(configured.parent), "HOME": str(run.folder)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert (verified.returncode, verified.stdout.strip()) == (0, ""), verified.stderr
+    assert configured.read_text() == text
+
+
 def test_each_stage_once_and_tempest_twice(
     make_run: Callable[..., Run], driver_repository: Path, tmp_path: Path
 ) -> None:
@@ -50,9 +74,12 @@ def test_each_stage_once_and_tempest_twice(
     run.good("ci-start-gate")
     pids, ports = [service["pid"] for service in run.services()], _ports(run)
     assert len(pids) == len(ports) == 6
-    for shard in (0, 1):
-        options = (run.workspace.gate_dir / f"shard{shard}/neutron/driver-ml2_conf.ini").read_text()
-        assert f"physnet-of-{shard}:100:199" in options
+    for index in (0, 1):
+        options = (run.workspace.gate_dir / f"shard{index}/neutron/driver-ml2_conf.ini").read_text()
+        assert f"physnet-of-{index}:100:199" in options
+
+    for shard in read_access(run.workspace):
+        _assert_tempest_is_content(run, shard)
 
     run.good("ci-run-tempest", "--regex", ADDRESS_PAIRS, "--concurrency", 1, "--no-checks")
     first = [test.id for test in read_stream(run.workspace.stream).tests]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +10,7 @@ from ci_scripts.gates.local import databases, neutron
 from ci_scripts.gates.local.ini import literal
 from ci_scripts.gates.local.layout import INSIDE
 from ci_scripts.run_command import run as run_command
+from tests.integration.gate_runs import Run
 from tests.integration.mariadb_server import MariaDBServer
 from tests.integration.schema_contents import contents
 
@@ -28,13 +28,14 @@ def _rows(table: dict[str, Any]) -> list[str]:
 
 @pytest.fixture(scope="module")
 def both(
-    mariadb: MariaDBServer, openstack_environment: Path, tmp_path_factory: pytest.TempPathFactory
+    mariadb: MariaDBServer, prepared_run: Run, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """The contents of a migrated database, and of one that the gate's script made."""
     folder = tmp_path_factory.mktemp("databases")
+    environment = prepared_run.workspace.environments_dir / "openstack"
     migrated, made = databases.server_urls(mariadb.url, "template", 0)
     env = {"HOME": str(folder)}
-    argv = [str(openstack_environment / "bin" / "python"), str(INSIDE / "schemas.py")]
+    argv = [str(environment / "bin" / "python"), str(INSIDE / "schemas.py")]
     text = "\n".join((migrated, made))
     run_command([*argv, "create"], cwd=folder, env=env, timeout=SECONDS, input_text=text)
     config = folder / "neutron.conf"
@@ -45,11 +46,11 @@ def both(
         run_command(script, cwd=folder, env=env, timeout=SECONDS, watch=watch)
 
     def migrate(watch: databases.Watch) -> None:
-        neutron.migrate_database(openstack_environment, [config], folder / "migrate.log", env, watch)
+        neutron.migrate_database(environment, [config], folder / "migrate.log", env, watch)
 
     try:
         databases.side_by_side([make, migrate])
-        return contents(migrated, openstack_environment), contents(made, openstack_environment)
+        return contents(migrated, environment), contents(made, environment)
     finally:
         run_command([*argv, "drop"], cwd=folder, env=env, timeout=SECONDS, input_text=text)
 

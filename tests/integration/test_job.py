@@ -10,8 +10,6 @@ from typing import Any
 
 import pytest
 
-from ci_scripts.gates.access import read_access
-from ci_scripts.gates.local.api import Session
 from tests.integration.gate_runs import ADDRESS_PAIRS, Run, environment_of_user
 
 pytest_plugins = ["tests.integration.gate_fixtures"]
@@ -90,41 +88,3 @@ def test_a_change_that_cannot_be_tested_is_nobodys_fault(
     assert (verdict["outcome"], verdict["blame"], verdict["exit_code"]) == (outcome, "nobody", 4)
     assert words in " ".join(verdict["reasons"])
     assert not run.workspace.stream.exists()
-
-
-def test_tempest_is_content_with_the_gates_configuration(
-    make_run: Callable[..., Run], driver_repository: Path, tmp_path: Path
-) -> None:
-    run = make_run(tmp_path, CI_GATE_SHARDS="1")
-    run.prepare(driver_repository, "refs/changes/01/1/1")
-    run.good("ci-install-driver")
-    run.good("ci-start-gate")
-    try:
-        (shard,) = read_access(run.workspace)
-        configured = Path(shard.tempest_dir) / "etc" / "tempest.conf"
-        before = configured.read_text()
-        session = Session(shard.keystone_url, shard.neutron_url)
-        session.log_in()
-        aliases = session.extensions()
-        session.http.close()
-        listed = next(line for line in before.splitlines() if line.startswith("api_extensions"))
-        assert sorted(listed.partition("=")[2].strip().split(",")) == aliases
-        verified = _verify_config(run, configured)
-        assert verified.returncode == 0, verified.stderr
-        assert verified.stdout.strip() == ""
-        assert configured.read_text() == before
-    finally:
-        run.good("ci-stop-gate")
-
-
-def _verify_config(run: Run, configured: Path) -> subprocess.CompletedProcess[str]:
-    tempest = run.workspace.environments_dir / "tempest" / "bin" / "tempest"
-    where = {"TEMPEST_CONFIG_DIR": str(configured.parent), "HOME": str(run.folder), "PYTHONWARNINGS": "ignore"}
-    return subprocess.run(
-        [str(tempest), "verify-config", "-o", str(run.folder / "wanted.conf")],
-        cwd=run.folder,
-        env={**environment_of_user(), **where},
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-    )

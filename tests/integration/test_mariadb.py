@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
+from tests.fakes.left_behind import kill_all, processes_about
 from tests.integration.gate_runs import ADDRESS_PAIRS, Run
 from tests.integration.mariadb_server import PASSWORD, MariaDBServer
 from tests.integration.schema_contents import schemas_of
@@ -26,41 +27,50 @@ def _published_with(workspace: Path, words: list[str]) -> list[str]:
     return found
 
 
-def test_the_job_passes_on_mariadb_and_leaves_no_schema(
-    make_run: Callable[..., Run], mariadb: MariaDBServer, driver_repository: Path, tmp_path: Path
-) -> None:
-    run = make_run(tmp_path, CI_GATE_DATABASE=mariadb.url)
-    done = run.job(driver_repository, "refs/changes/01/1/1", "--shards", 1, "--regex", ADDRESS_PAIRS)
-    assert done.exit_code == 0, done.output
-    assert "migrate the databases: done" in done.output
-    assert len(run.tests()) >= 3
-    logs = run.workspace.gate_logs / "shard0"
-    assert "Running upgrade" in (logs / "neutron-db-manage.log").read_text()
-    configured = (run.workspace.gate_dir / "shard0" / "neutron" / "neutron.conf").read_text()
-    assert "mysql+pymysql://" in configured
+@pytest.fixture
+def run(prepared_run: Run) -> Iterator[Run]:
+    """The prepared run; nothing of its gate is left after the test."""
+    try:
+        yield prepared_run
+        assert processes_about(prepared_run.folder) == {}
+    finally:
+        kill_all(prepared_run.folder)
+
+
+def test_tempest_passes_on_migrated_schemas_which_go_with_the_gate(run: Run, mariadb: MariaDBServer) -> None:
+    started = run.good("ci-start-gate", CI_GATE_DATABASE=mariadb.url)
+    assert "migrate the databases: done" in started
+    assert len(schemas_of(mariadb.url, run.workspace)) == 2
+    assert "Running upgrade" in (run.workspace.gate_logs / "shard0" / "neutron-db-manage.log").read_text()
+    for service in ("keystone", "neutron"):
+        assert "mysql+pymysql://" in (run.workspace.gate_dir / "shard0" / service / f"{service}.conf").read_text()
+    tested = run.good("ci-run-tempest", "--regex", ADDRESS_PAIRS, CI_GATE_DATABASE=mariadb.url)
+    assert len(run.selected()) >= 5, "the tests and the check"
+    stopped = run.good("ci-stop-gate", CI_GATE_DATABASE=mariadb.url)
+    run.good("ci-summarize-results")
+    assert set(run.tests().values()) == {"passed"}
     assert schemas_of(mariadb.url, run.workspace) == []
     password = urlsplit(mariadb.url).password
     assert password is not None
     assert _published_with(run.workspace.root, [password, PASSWORD]) == []
-    assert password not in done.output
+    assert password not in started + tested + stopped
 
 
-def test_a_failed_start_tells_no_password_and_leaves_no_schema(
-    make_run: Callable[..., Run], mariadb: MariaDBServer, driver_repository: Path, tmp_path: Path
-) -> None:
-    """Change 7 cannot be imported: the migrations run, Neutron does not start."""
-    run = make_run(tmp_path, CI_GATE_DATABASE=mariadb.url, CI_GATE_SHARDS="1")
-    run.prepare(driver_repository, "refs/changes/07/7/1")
-    run.good("ci-install-driver")
+def test_a_wrong_password_is_the_cis_failure_and_is_not_told(run: Run, mariadb: MariaDBServer) -> None:
     wrong = mariadb.url.replace("root:", "root:wr0ng-pass")
     refused = run.command("ci-start-gate", CI_GATE_DATABASE=wrong)
     assert refused.exit_code == 3, refused.output
     assert "Access denied" in refused.output
     assert "wr0ng-pass" not in refused.output
     assert _published_with(run.workspace.root, ["wr0ng-pass"]) == []
-    failed = run.command("ci-start-gate")
+
+
+def test_what_a_failed_start_made_is_dropped_by_itself(run: Run, mariadb: MariaDBServer) -> None:
+    """The migrations run, Neutron does not start."""
+    values = {"CI_GATE_DATABASE": mariadb.url, "CI_GATE_SERVICE_PLUGINS": "[there-is-no-such-plug-in]"}
+    failed = run.command("ci-start-gate", **values)
     assert failed.exit_code == 3, failed.output
     assert "migrate the databases: done" in failed.output
     assert "neutron of shard 0 did not start" in failed.output
     assert schemas_of(mariadb.url, run.workspace) == []
-    run.good("ci-stop-gate")
+    run.good("ci-stop-gate", **values)

@@ -163,7 +163,7 @@ def test_dependencies_that_are_not_checked_out_are_said(site: Site, gate: Record
     from dataclasses import replace
 
     site.prepare_change(settings, replace(change, also=(other,)))
-    assert "change 9,1 is for openstack/nova" in site.workspace.console_log.read_text()
+    assert "change 9,1 of openstack/nova is not checked out here" in site.workspace.console_log.read_text()
     assert site.workspace.read_run()["also"][0]["project"] == "openstack/nova"
 
 

@@ -26,6 +26,7 @@ def test_the_three_hooks_run_in_their_order(prepared_site: FakeSite) -> None:
         "pre_test_hook",
         "gate_hook",
         "post_test_hook",
+        "ask the probes again",
         "stop the gate",
     ]
     assert {step["ended"] for step in record["steps"]} == {"done"}

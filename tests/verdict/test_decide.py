@@ -74,6 +74,16 @@ CASES: list[tuple[str, Facts, tuple[str, str, str, int]]] = [
     ("hung", with_services(FAILED, service("neutron", "hung")), ("service-lost", "NODE_FAILURE", "ci", 3)),
     ("never ready", with_services(GOOD, service("neutron", "starting")), ("service-lost", "NODE_FAILURE", "ci", 3)),
     ("aborted", with_stage(FAILED, stage("run-tempest", 143)), ("aborted", "ABORTED", "nobody", 143)),
+    (
+        "hook ended by run-gate",
+        with_stage(with_stage(FAILED, stage("run-tempest", 143)), stage("run-gate", 3, "TIMED_OUT")),
+        ("stage-said-so", "TIMED_OUT", "ci", 3),
+    ),
+    (
+        "dependency left out",
+        dataclasses.replace(FAILED, run=dataclasses.replace(FAILED.run, run={"left_out": ["9,1 of openstack/nova"]})),
+        ("dependency-left-out", "ERROR", "unknown", 3),
+    ),
     ("interrupted", with_stage(GOOD, stage("run-gate", 130)), ("aborted", "ABORTED", "nobody", 130)),
     ("time-out", with_stage(FAILED, stage("run-tempest", 3, "TIMED_OUT")), ("stage-said-so", "TIMED_OUT", "ci", 3)),
     ("disk full", with_stage(FAILED, stage("run-tempest", 3, "DISK_FULL")), ("stage-said-so", "DISK_FULL", "ci", 3)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import shutil
@@ -30,7 +31,7 @@ print(json.dumps({
 
 @dataclass(frozen=True)
 class InstalledDriver:
-    """What is proved of the driver: ``commit`` is None when it came from a package index."""
+    """What is proved of the driver: ``commit`` is a hash of its files when it came from a path, None from an index."""
 
     distribution: str
     version: str
@@ -60,8 +61,10 @@ def install(context: GateContext, environment: Path) -> InstalledDriver:
         source = str(copy)
     log = workspace.logs / "install-driver.log"
     # What is there already is a constraint: a driver that wants another release must say so loudly.
-    held = workspace.environments_dir / "openstack.txt"
-    extra = ["--constraint", str(held)] if held.exists() else []
+    held = [workspace.environments_dir / f"openstack{part}.txt" for part in ("", "-checkouts")]
+    extra = [word for path in held if path.exists() for word in ("--constraint", str(path))]
+    for constraints in sorted(workspace.environments_dir.glob("openstack-constraints-*.txt")):
+        extra += ["--build-constraints", str(constraints)]
     install_source(environment, source, context.env, log, extra=extra)
     name = driver.distribution or _name_of(source)
     try:
@@ -73,7 +76,7 @@ def install(context: GateContext, environment: Path) -> InstalledDriver:
             log=log,
             next_step="name it in ci.yaml: driver.distribution.",
         ) from error
-    commit = checkout["commit"] if checkout else None
+    commit = checkout["commit"] if checkout else _hash_of(Path(source))
     return InstalledDriver(described["name"], described["version"], commit, source, described["mechanism_drivers"])
 
 
@@ -83,12 +86,22 @@ def write_record(context: GateContext, installed: InstalledDriver) -> None:
 
 
 def write_packages(context: GateContext) -> None:
-    """logs/packages.txt: every package of both environments, one ``name==version`` a line under a heading."""
+    """logs/packages.txt: every package of both environments, one ``name==version`` a line under a heading.
+
+    Raises InfrastructureError when a checkout under test is no longer what is installed.
+    """
     lines = []
     for name in ("openstack", "tempest"):
         environment = context.workspace.environments_dir / name
         version = run([str(environment / "bin" / "python"), "-V"], cwd=environment, env=context.env, timeout=60)
         lines += [f"# {name}: {version.output.strip()}", installed_packages(environment, context.env)]
+    for wheel in sorted((context.workspace.environments_dir / "wheels").glob("*/*.whl")):
+        if wheel.as_uri() not in lines[1]:
+            raise InfrastructureError(
+                f"{wheel.name}, built from the checkout under test, was replaced by another release.",
+                log=context.workspace.logs / "install-driver.log",
+                next_step="see what the driver requires; the constraints must allow the checkout's version.",
+            )
     write_text_atomically(context.workspace.packages_txt, "\n".join(lines))
 
 
@@ -104,6 +117,18 @@ def render_config(context: GateContext, folder: Path) -> None:
         text = render_ini(sections)
         fill(text, known)
         write_text_atomically(folder / Path(name).name, text)
+
+
+def _hash_of(tree: Path) -> str | None:
+    """A name for the content of a source tree or file, None for a requirement of an index."""
+    if not tree.is_absolute():
+        return None
+    digest = hashlib.sha256()
+    for path in sorted(tree.rglob("*")) if tree.is_dir() else [tree]:
+        if path.is_file() and not path.is_symlink() and "build" not in path.parts and ".egg-info" not in str(path):
+            digest.update(f"{path.relative_to(tree)}\0".encode(errors="surrogateescape"))
+            digest.update(path.read_bytes())
+    return f"sha256:{digest.hexdigest()}"
 
 
 def _name_of(source: str) -> str:

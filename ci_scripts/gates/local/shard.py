@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -33,6 +34,8 @@ class Shard:
 
     def prepare(self) -> None:
         """Folders and configuration, and with SQLite the databases."""
+        # The log of an earlier start would be read as this one's.
+        shutil.rmtree(self.layout.logs, ignore_errors=True)
         self.layout.make_folders()
         urls = self.database_urls()
         if databases.is_sqlite(self.context.settings.gate.database):

@@ -12,14 +12,17 @@ import contextlib
 import http.client
 import os
 import signal
+import ssl
 import sys
 import threading
 import time
+import traceback
 import urllib.parse
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from ci_scripts.errors import CIError
 from ci_scripts.gates.local.services import DIED, HUNG, RUNNING, STOPPED, GateStatus, Service, ServiceStatus
 from ci_scripts.process_tree import become_subreaper, cpu_seconds, is_alive, start_time, stop_orphans
 from ci_scripts.run_command import Background, start
@@ -29,6 +32,7 @@ LOOK_SECONDS = 0.2
 HEALTH_SECONDS = 5.0
 ANSWER_SECONDS = 5.0
 GRACE_SECONDS = 8.0
+KEPT_IN_URLS = "!#$%&'()*+,/:;=?@[]~"
 
 
 class Supervisor:
@@ -108,24 +112,42 @@ class Supervisor:
         last_sign: dict[int, tuple[float, float]] = {}
         while not self.stop_asked.wait(HEALTH_SECONDS):
             for service, process, status in list(self.running):
-                if service.health_url is None or status.state != RUNNING:
-                    continue
-                now, used = time.monotonic(), cpu_seconds(process.pid)
-                since, used_then = last_sign.get(process.pid, (now, -1.0))
-                # A single-threaded API is silent during a long request: work counts as a sign of life.
-                if used > used_then or answers(service.health_url):
-                    last_sign[process.pid] = (now, used)
-                elif now - since >= self.hang_seconds:
-                    status.reason = f"{service.label} hangs: no answer and no CPU progress for {now - since:.0f} s"
-                    status.state, status.ended = HUNG, utc_text()
-                    self._write()
+                try:
+                    self._look_at(service, process, status, last_sign)
+                except Exception:
+                    # One look that fails must not end the watch over all; this goes to supervisor.log.
+                    traceback.print_exc()
+
+    def _look_at(
+        self,
+        service: Service,
+        process: Background,
+        status: ServiceStatus,
+        last_sign: dict[int, tuple[float, float]],
+    ) -> None:
+        if service.health_url is None or status.state != RUNNING:
+            return
+        now, used = time.monotonic(), cpu_seconds(process.pid)
+        since, used_then = last_sign.get(process.pid, (now, -1.0))
+        # A single-threaded API is silent during a long request: work counts as a sign of life.
+        if used > used_then or answers(service.health_url):
+            last_sign[process.pid] = (now, used)
+        elif now - since >= self.hang_seconds:
+            status.reason = f"{service.label} hangs: no answer and no CPU progress for {now - since:.0f} s"
+            status.state, status.ended = HUNG, utc_text()
+            self._write()
 
     def _stop_all(self) -> None:
         for _, process, _ in self.running:
             if process.exit_code() is None:
                 process.ask_to_end()
         for _, process, status in reversed(self.running):
-            code = process.stop(GRACE_SECONDS)
+            try:
+                code = process.stop(GRACE_SECONDS)
+            except CIError as error:
+                # The others are ended all the same.
+                status.reason = " ".join(filter(None, (status.reason, str(error))))
+                continue
             if status.state == RUNNING:
                 status.state, status.exit_status, status.ended = STOPPED, code, utc_text()
             elif status.exit_status is None:
@@ -150,17 +172,31 @@ def ended_how(code: int) -> str:
 
 
 def answers(url: str) -> bool:
-    """Whether anybody answers HTTP there within 5 s; the status does not matter."""
-    parts = urllib.parse.urlsplit(url)
-    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=ANSWER_SECONDS)
+    """Whether anybody answers HTTP or HTTPS there within 5 s; neither the status nor the certificate matters.
+
+    False as well for an address that makes no sense.
+    """
     try:
-        connection.request("GET", parts.path or "/", headers={"Connection": "close"})
-        connection.getresponse()
-    except (OSError, http.client.HTTPException):
+        parts = urllib.parse.urlsplit(url)
+        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        with contextlib.closing(_connection(parts)) as connection:
+            # http.client refuses spaces and letters beyond ASCII, which requests lets pass in a ready_url.
+            path = urllib.parse.quote(target, safe=KEPT_IN_URLS)
+            connection.request("GET", path, headers={"Connection": "close"})
+            connection.getresponse()
+    except (OSError, ValueError, http.client.HTTPException):
         return False
-    finally:
-        connection.close()
     return True
+
+
+def _connection(parts: urllib.parse.SplitResult) -> http.client.HTTPConnection:
+    host = parts.hostname or ""
+    if parts.scheme != "https":
+        return http.client.HTTPConnection(host, parts.port, timeout=ANSWER_SECONDS)
+    unverified = ssl.create_default_context()
+    unverified.check_hostname = False
+    unverified.verify_mode = ssl.CERT_NONE
+    return http.client.HTTPSConnection(host, parts.port, timeout=ANSWER_SECONDS, context=unverified)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ def choose_user(
     write to ``folders``, which are handed over to it.
     """
     if os.geteuid() != 0:
-        return None, f"services run as {pwd.getpwuid(os.geteuid()).pw_name}"
+        return None, f"services run as {_our_name()}"
     try:
         user = pwd.getpwnam(name)
     except KeyError:
@@ -47,6 +47,14 @@ def choose_user(
     for folder in folders:
         _hand_over(folder, (0, 0))
     return None, f"services run as root: {name} cannot reach {python}, {INSIDE} or the workspace"
+
+
+def _our_name() -> str:
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        # Containers run under numbers that no passwd entry knows.
+        return f"user {os.geteuid()}"
 
 
 def _hand_over(folder: Path, ids: tuple[int, int]) -> None:
