@@ -1,5 +1,6 @@
 """ci-run-tempest against a bare `tempest run` of the same 40 tests, on the same running gate, with as many workers."""
 
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -21,9 +22,16 @@ def choose(workspace: Path) -> Path:
     return path
 
 
-def bare(workspace: Path, include_list: Path) -> Sample:
-    """tempest run, in the shard's folder, which has etc/tempest.conf."""
-    folder = workspace / "gate" / "shard0" / "tempest"
+def make_bare(workspace: Path) -> Path:
+    """A folder for the bare command, as tempest init makes it, with the shard's tempest.conf."""
+    folder = workspace / "bare"
+    timed([workspace / "environments" / "tempest" / "bin" / "tempest", "init", folder])
+    shutil.copy(workspace / "gate" / "shard0" / "tempest" / "etc" / "tempest.conf", folder / "etc")
+    return folder
+
+
+def bare(workspace: Path, folder: Path, include_list: Path) -> Sample:
+    """tempest run as a person would call it."""
     program = workspace / "environments" / "tempest" / "bin" / "tempest"
     argv = [program, "run", "--include-list", include_list, "--concurrency", str(WORKERS)]
     env = {"TEMPEST_CONFIG_DIR": str(folder / "etc"), "PYTHONWARNINGS": "ignore", "HOME": str(folder)}
@@ -37,11 +45,12 @@ if __name__ == "__main__":
         timed([BIN / "ci-start-gate", "--workspace", workspace], shards_variable(1))
         try:
             listed = choose(workspace)
-            folder = workspace / "gate" / "shard0" / "tempest"
-            timed([workspace / "environments" / "tempest" / "bin" / "tempest", "init", "."], cwd=folder)
+            folder = make_bare(workspace)
             ours = [BIN / "ci-run-tempest", "--workspace", workspace, "--no-checks", "--include-list", listed]
             ours += ["--regex", ".", "--concurrency", str(WORKERS)]
-            mine, its, ratio = in_pairs(lambda: timed(ours, shards_variable(1)), lambda: bare(workspace, listed), PAIRS)
+            mine, its, ratio = in_pairs(
+                lambda: timed(ours, shards_variable(1)), lambda: bare(workspace, folder, listed), PAIRS
+            )
             report("run_tempest", f"{mine:.1f} s against {its:.1f} s, {TESTS} tests, {PAIRS} pairs", ratio, AIM)
         finally:
             timed([BIN / "ci-stop-gate", "--workspace", workspace], shards_variable(1))

@@ -6,9 +6,11 @@ file, else it is the default. pydantic and PyYAML are imported when a file is lo
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
+import urllib.parse
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -25,14 +27,17 @@ DEFAULT_CONFIG = Path("ci.yaml")
 CACHE_FOLDER = "openstack-driver-ci"
 LARGEST_FILE = 1024 * 1024
 LARGEST_SECRET = 64 * 1024
+SHORTEST_SECRET_LINE = 6
 MASK = "***"
 NO_FLAGS: Mapping[str, object] = MappingProxyType({})
 KeyPath = tuple[str | int, ...]
 
+# LD_PRELOAD and FAKETIME: a run's clock can be moved with libfaketime, to test what happens at another date; it must
+# be moved for all programs of the run or for none.
 _PASSED_ON = re.compile(
     r"PATH|HOME|USER|LOGNAME|LANG|LANGUAGE|LC_[A-Z]+|TMPDIR|TZ|TERM|CI|CI_RUN_ID"
     r"|(?:HTTP|HTTPS|FTP|ALL|NO)_PROXY|(?:http|https|ftp|all|no)_proxy"
-    r"|(?:UV|PIP|SSL_CERT|GIT_SSL)_[A-Z0-9_]+|REQUESTS_CA_BUNDLE|CURL_CA_BUNDLE|SSH_AUTH_SOCK"
+    r"|(?:UV|PIP|SSL_CERT|GIT_SSL)_[A-Z0-9_]+|REQUESTS_CA_BUNDLE|CURL_CA_BUNDLE"
     r"|LD_PRELOAD|FAKETIME[A-Z0-9_]*|WORKSPACE|BUILD_[A-Z0-9_]+|JOB_NAME"
 )
 _NAMES_A_SECRET = re.compile(r"TOKEN|PASSWORD|PASSWD|PASSPHRASE|SECRET|CREDENTIAL|API_?KEY", re.IGNORECASE)
@@ -72,6 +77,15 @@ def command_environment(
         if _PASSED_ON.fullmatch(name) and not _NAMES_A_SECRET.search(name)
     }
     return {**allowed, **extra}
+
+
+def transfer_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """What git sees while it talks to a server: `command_environment`, the SSH agent and GIT_*, which git.py sifts.
+
+    For nothing else: whoever reaches the agent's socket can log in with the operator's keys.
+    """
+    own = {name: value for name, value in environment.items() if name.startswith("GIT_") or name == "SSH_AUTH_SOCK"}
+    return command_environment(environment, own)
 
 
 def load_settings(
@@ -124,6 +138,19 @@ def secret_values(settings: Settings, environment: Mapping[str, str]) -> dict[st
     return values
 
 
+def values_to_mask(settings: Settings, secrets: Mapping[str, str]) -> tuple[str, ...]:
+    """The lab credentials and the database's password in every form in which they may be written, longest first."""
+    plain = {*secrets.values()}
+    with contextlib.suppress(ValueError):
+        password = urllib.parse.urlsplit(settings.gate.database).password or ""
+        plain |= {password, urllib.parse.unquote(password)}
+    # Errors show the lines of a text one by one; a very short line would mask half of what is said.
+    plain |= {line.strip() for text in plain for line in text.splitlines() if len(line.strip()) >= SHORTEST_SECRET_LINE}
+    forms = {form for text in plain for form in (text, urllib.parse.quote(text), urllib.parse.quote_plus(text))}
+    forms |= {repr(text)[1:-1] for text in plain}
+    return tuple(sorted(filter(None, forms), key=lambda form: (-len(form), form)))
+
+
 def stage_environment(
     settings: Settings, *, flags: Mapping[str, object] = NO_FLAGS, environment: Mapping[str, str]
 ) -> dict[str, str]:
@@ -163,7 +190,8 @@ def _load(config: Path | None, flags: Mapping[str, object], environment: Mapping
         raise _error([*_lines(shown, document), *([] if document.problems else [f"{shown}:1: {text}"])], shown)
     data: dict[str, Any] = document.data
     origins, problems = settings_overrides.override(data, flags, environment)
-    data.setdefault("cache_dir", str(_cache_dir(environment)))
+    if "cache_dir" not in data:
+        data["cache_dir"] = str(_cache_dir(environment))
     found = list(settings_problems.problems_between_entries(data))
     settings = None
     try:
@@ -237,8 +265,18 @@ def _cache_dir(environment: Mapping[str, str]) -> Path:
     base = Path(environment.get("XDG_CACHE_HOME", ""))
     if not base.is_absolute():
         # The XDG Base Directory Specification: a relative path is ignored.
-        base = (Path(environment["HOME"]) if environment.get("HOME") else Path.home()) / ".cache"
+        base = (Path(environment["HOME"]) if environment.get("HOME") else _home()) / ".cache"
     return base / CACHE_FOLDER
+
+
+def _home() -> Path:
+    try:
+        return Path.home()
+    except RuntimeError as error:
+        raise ConfigurationError(
+            "there is no home folder for the cache: HOME is not set, and this user has no entry in passwd.",
+            next_step="set HOME, or cache_dir in ci.yaml.",
+        ) from error
 
 
 def _secret_of_file(path: Path) -> str:

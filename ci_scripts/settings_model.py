@@ -71,7 +71,7 @@ def _absolute(value: str, info: ValidationInfo) -> Path:
     try:
         return _folder(info) / Path(value).expanduser()
     except RuntimeError as error:
-        raise ValueError(f"{value!r} names a home folder that is not known: set HOME or write the whole path") from error
+        raise ValueError("names a home folder that is not known: set HOME, or write the whole path") from error
 
 
 def _path(value: Any, info: ValidationInfo) -> Path:

@@ -107,8 +107,9 @@ def _usable(folder: Path) -> Iterator[None]:
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EAGAIN):
             raise
         # pathlib raises RuntimeError for a loop of links.
+        said = f"{error.filename or folder}: {error.strerror}" if isinstance(error, OSError) else str(error)
         raise ConfigurationError(
-            f"{folder} cannot be used as the workspace: {error}.",
+            f"{folder} cannot be used as the workspace: {said}.",
             next_step="name a folder that you can write to with --workspace.",
         ) from error
 

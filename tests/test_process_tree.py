@@ -8,6 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from ci_scripts import process_tree
+from ci_scripts.errors import InfrastructureError
 from ci_scripts.process_tree import cpu_seconds, is_alive, start_time, stop_group
 from tests.fakes.left_behind import processes_about
 from tests.fakes.waiting import wait_for
@@ -68,3 +72,22 @@ def test_a_process_is_known_by_its_start_time() -> None:
     wait_for(lambda: start_time(process.pid) is None, "end of the process")
     process.wait()
     assert not is_alive(process.pid, ticks)
+
+
+def test_a_process_that_cannot_be_ended_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    process, sent = sleeper(), []
+
+    def unheard(group: int, number: int) -> bool:
+        sent.append(number)
+        return True
+
+    # As for a process in state D: SIGKILL is accepted and nothing happens.
+    monkeypatch.setattr(process_tree, "_signal_group", unheard)
+    monkeypatch.setattr(process_tree, "GIVE_UP_SECONDS", 0.1)
+    try:
+        with pytest.raises(InfrastructureError, match=f"process {process.pid} could not be ended.*ps -o"):
+            stop_group(process, 0.05)
+        assert signal.SIGTERM in sent and signal.SIGKILL in sent
+    finally:
+        process.kill()
+        process.wait()

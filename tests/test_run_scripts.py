@@ -53,7 +53,7 @@ def reproduced(workspace: Workspace, cwd: Path, *arguments: str) -> tuple[list[s
     fake.parent.mkdir(exist_ok=True)
     fake.write_text("#!/bin/sh\nprintf '%s\\0' \"$@\" > arguments\nenv -0 > variables\n")
     fake.chmod(0o755)
-    env = {"PATH": f"{fake.parent}:{os.environ['PATH']}"}
+    env = {"PATH": f"{fake.parent}:{os.environ['PATH']}", "WORKSPACE": str(workspace.root), "CI_RUN_ID": "then"}
     subprocess.run([str(workspace.reproduce_sh), *arguments], cwd=cwd, env=env, check=True)
     words = (cwd / "arguments").read_text().split("\0")[:-1]
     variables = (cwd / "variables").read_text().split("\0")
@@ -139,3 +139,11 @@ def test_reproduce_says_what_is_missing(tmp_path: Path) -> None:
     )
     assert done.returncode == 2
     assert "install openstack-driver-ci" in done.stderr
+
+
+@pytest.mark.parametrize("also", [(), (change("2"),)])
+def test_reproduce_leaves_the_old_workspace_alone(tmp_path: Path, also: tuple[ChangeUnderTest, ...]) -> None:
+    workspace = Workspace(tmp_path / "run")
+    write_reproduce_script(workspace, run_record(), change(also=also))
+    _, variables = reproduced(workspace, tmp_path)
+    assert not {"WORKSPACE", "CI_WORKSPACE", "CI_RUN_ID"} & set(variables)

@@ -322,10 +322,11 @@ def test_a_stage_started_by_a_stage_loads_the_same_settings(config: Path, tmp_pa
 
 def test_programs_see_an_allow_list() -> None:
     passed = ["PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ", "http_proxy", "NO_PROXY", "UV_CACHE_DIR", "CI"]
-    passed += ["PIP_INDEX_URL", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "GIT_SSL_CAINFO", "SSH_AUTH_SOCK"]
+    passed += ["PIP_INDEX_URL", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "GIT_SSL_CAINFO"]
     passed += ["LD_PRELOAD", "FAKETIME", "FAKETIME_SHARED", "WORKSPACE", "BUILD_NUMBER", "JOB_NAME", "CI_RUN_ID"]
     kept_back = ["GERRIT_EVENT_COMMENT_TEXT", "ZUUL_REF", "OS_PASSWORD", "AWS_SECRET_ACCESS_KEY", "UV_PUBLISH_TOKEN"]
     kept_back += ["BUILD_TOKEN", "PIP_PASSWORD", "PYTHONPATH", "VIRTUAL_ENV", "BASH_ENV", "GIT_SSH_COMMAND", "PATH "]
+    kept_back += ["SSH_AUTH_SOCK"]
     environment = dict.fromkeys([*passed, *kept_back], "x")
     assert command_environment(environment) == dict.fromkeys(passed, "x")
     assert command_environment(environment, {"PATH": "y"})["PATH"] == "y"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from ci_scripts.errors import InfrastructureError, Terminated
+from ci_scripts.settings import MASK
 from ci_scripts.stage_log import current_workspace, stage
 from ci_scripts.workspace import Workspace
 
@@ -77,3 +79,52 @@ def test_the_first_cause_is_kept_when_the_record_cannot_be_written(workspace: Wo
         record.path = workspace.root / "run.json" / "impossible"
         workspace.run_json.write_text("a file, no folder")
         raise InfrastructureError("first cause")
+
+
+def test_secrets_are_neither_said_nor_recorded(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+    def work() -> None:
+        with stage(workspace, "run-tempest") as record:
+            record.mask(["hunter", "hunter2"])
+            record.notes["where"] = {"urls": ["http://x/?token=hunter2"], "count": 1}
+            with record.step("log in with hunter2"):
+                record.say("hunter2 was refused")
+            try:
+                raise ValueError("inner hunter2")
+            except ValueError as error:
+                raise InfrastructureError("no hunter2.", next_step="try hunter2") from error
+
+    with pytest.raises(InfrastructureError) as caught:
+        work()
+    found = record_of(workspace)
+    written = json.dumps(found) + workspace.console_log.read_text() + capsys.readouterr().err
+    assert "hunter" not in written + str(caught.value) + str(caught.value.__cause__)
+    assert found["reason"] == f"no {MASK}. Next: try {MASK}"
+    assert found["where"] == {"urls": [f"http://x/?token={MASK}"], "count": 1}
+    assert found["steps"][0]["name"] == f"log in with {MASK}"
+
+
+@pytest.mark.parametrize("name", ["stages", "logs"])
+def test_a_folder_that_is_a_link_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    workspace = Workspace(tmp_path / "run")
+    workspace.root.mkdir()
+    (workspace.root / name).symlink_to(tmp_path / "elsewhere")
+    workspace.make_folders()
+    refused = pytest.raises(InfrastructureError, match=f"/run/{name} is a link.*Next: delete it")
+    with refused, stage(workspace, "run-tempest"):
+        raise AssertionError("it was worked with")
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", ["link", "fifo"])
+def test_the_console_log_is_a_file_of_ours(workspace: Workspace, tmp_path: Path, kind: str) -> None:
+    target = tmp_path / "precious"
+    target.write_text("as it was")
+    if kind == "link":
+        workspace.console_log.symlink_to(target)
+    else:
+        os.mkfifo(workspace.console_log)
+    with stage(workspace, "run-tempest") as record:
+        record.say("something")
+    assert target.read_text() == "as it was"
+    assert record_of(workspace)["exit_code"] == 0

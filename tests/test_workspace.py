@@ -152,3 +152,35 @@ def test_times_are_utc() -> None:
     assert utc_text(there) == "2026-01-30T23:02:03.004Z"
     assert datetime.fromisoformat(utc_text()).tzinfo is not None
     assert json.dumps(utc_text(there)) == '"2026-01-30T23:02:03.004Z"'
+
+
+def test_a_place_that_cannot_be_a_workspace_is_the_operators_mistake(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "loop").symlink_to("loop")
+    for name in ("file", "loop", "file/below", "n" * 300):
+        with pytest.raises(ConfigurationError, match=r"cannot be used as the workspace.*Next: name a folder") as caught:
+            create_workspace(tmp_path / name, "run-1")
+        assert str(tmp_path / name) in caught.value.what
+    with (
+        pytest.raises(ConfigurationError, match="cannot be used"),
+        Workspace(tmp_path / "file").lock(run_id="a", environment={}),
+    ):
+        raise AssertionError("a file was locked")
+
+
+def test_a_full_disk_is_no_mistake_of_the_operator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_space(*arguments: object, **more: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "mkdir", no_space)
+    with pytest.raises(OSError, match="No space left"):
+        create_workspace(tmp_path / "run", "run-1")
+
+
+def test_a_lock_file_that_is_a_link_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "precious").write_text("as it was")
+    (tmp_path / ".lock").symlink_to("precious")
+    refused = pytest.raises(ConfigurationError, match="cannot be used")
+    with refused, Workspace(tmp_path).lock(run_id="a", environment={}):
+        raise AssertionError("the link was followed")
+    assert (tmp_path / "precious").read_text() == "as it was"

@@ -30,6 +30,11 @@ class GateContext:
     secret_values: Mapping[str, str]
     record: StageRecord
 
+    def __post_init__(self) -> None:
+        from ci_scripts.settings import values_to_mask
+
+        self.record.mask(values_to_mask(self.settings, self.secret_values))
+
     @classmethod
     def of_run(
         cls,

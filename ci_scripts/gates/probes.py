@@ -13,6 +13,7 @@ from ci_scripts.errors import InfrastructureError
 from ci_scripts.gates.context import GateContext
 from ci_scripts.placeholders import fill
 from ci_scripts.run_command import run
+from ci_scripts.settings import values_to_mask
 
 if TYPE_CHECKING:
     from ci_scripts.settings_model import Probe
@@ -48,19 +49,26 @@ def _distinct(probe: Probe, shards: list[dict[str, str]]) -> list[dict[str, str]
 
 
 def ask(context: GateContext, probe: Probe, values: dict[str, str]) -> str | None:
-    """Ask once; None when all is well, else what is wrong."""
+    """Ask once; None when all is well, else what is wrong, without secrets."""
+    problem = _ask(context, probe, values)
+    return None if problem is None else context.record.masked(problem)
+
+
+def _ask(context: GateContext, probe: Probe, values: dict[str, str]) -> str | None:
     if probe.url is not None:
         return _ask_url(fill(probe.url, values), probe.timeout_seconds)
     if probe.tcp is not None:
         host, _, port = fill(probe.tcp, values).rpartition(":")
         try:
             socket.create_connection((host.strip("[]"), int(port)), timeout=probe.timeout_seconds).close()
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, OverflowError) as error:
             return f"{host}:{port}: {error}"
         return None
     argv = [fill(word, values) for word in probe.command or ()]
     folder = context.settings.config_path.parent
-    done = run(argv, cwd=folder, env=context.env, timeout=probe.timeout_seconds, check=False, grace=2.0)
+    secrets = values_to_mask(context.settings, context.secret_values)
+    seconds = probe.timeout_seconds
+    done = run(argv, cwd=folder, env=context.env, timeout=seconds, check=False, grace=2.0, secrets=secrets)
     if done.stopped_because:
         return f"{argv[0]}: {done.stopped_because}"
     return None if done.exit_code == 0 else f"{argv[0]} ended with {done.exit_code}: {done.output.strip()[-300:]}"

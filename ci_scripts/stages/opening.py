@@ -87,19 +87,26 @@ def forget_earlier_run(workspace: Workspace, kind: str) -> None:
     """
     import shutil
 
+    from ci_scripts.errors import ConfigurationError
     from ci_scripts.gates import gate_of
 
     if not workspace.run_json.exists():
         return
     gate_of(kind).require_stopped(workspace)
     folders = (workspace.stages_dir, workspace.src, workspace.environments_dir, workspace.gate_dir)
-    for folder in (*folders, workspace.report_dir, workspace.logs):
-        if folder.is_symlink():
-            folder.unlink()
-        elif folder.exists():
-            shutil.rmtree(folder)
     files = (workspace.environment_sh, workspace.reproduce_sh, workspace.tests_json, workspace.verdict_json)
-    # run.json last: an interrupted deletion is taken up again.
-    for file in (*files, workspace.run_json):
-        file.unlink(missing_ok=True)
+    try:
+        for folder in (*folders, workspace.report_dir, workspace.logs):
+            if folder.is_symlink():
+                folder.unlink()
+            elif folder.exists():
+                shutil.rmtree(folder)
+        # run.json last: an interrupted deletion is taken up again.
+        for file in (*files, workspace.run_json):
+            file.unlink(missing_ok=True)
+    except OSError as error:
+        raise ConfigurationError(
+            f"the earlier run in {workspace.root} cannot be deleted: {error}.",
+            next_step="delete it as the user who made it, or take another folder with --workspace.",
+        ) from error
     workspace.make_folders()

@@ -120,10 +120,9 @@ def _git_cache(
 ) -> GitCache:
     from ci_scripts.git import Git, Patience
     from ci_scripts.git_cache import GitCache
-    from ci_scripts.settings import command_environment
+    from ci_scripts.settings import transfer_environment
 
-    own = {name: value for name, value in environment.items() if name.startswith("GIT_")}
-    git = Git(command_environment(environment, own), workspace.logs / "git.log", patience or Patience(), record.say)
+    git = Git(transfer_environment(environment), workspace.logs / "git.log", patience or Patience(), record.say)
     return GitCache(settings.cache_dir / "git", git)
 
 

@@ -92,6 +92,7 @@ def _stopped_at_the_end(context: GateContext) -> Iterator[None]:
 def _run_hook(context: GateContext, hook: str, stage_name: str, seconds: float) -> None:
     from ci_scripts.installed_files import installed_file
     from ci_scripts.run_command import run
+    from ci_scripts.settings import values_to_mask
     from ci_scripts.workspace import RUN_ID_VARIABLE
 
     workspace = context.workspace
@@ -115,7 +116,7 @@ def _run_hook(context: GateContext, hook: str, stage_name: str, seconds: float) 
         check=False,
         watch=_GateWatch(context),
         on_line=_show,
-        secrets=list(context.secret_values.values()),
+        secrets=values_to_mask(context.settings, context.secret_values),
     )
     if done.exit_code == 0 and done.stopped_because is None:
         return

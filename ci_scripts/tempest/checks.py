@@ -9,6 +9,7 @@ from ci_scripts.gates.access import ShardAccess
 from ci_scripts.gates.context import GateContext
 from ci_scripts.placeholders import fill
 from ci_scripts.run_command import last_lines, run
+from ci_scripts.settings import values_to_mask
 from ci_scripts.tempest.stream_writer import StreamWriter
 
 PREFIX = "checks."
@@ -40,7 +41,7 @@ def run_checks(context: GateContext, shards: list[ShardAccess], writer: StreamWr
                     timeout=check.timeout_seconds,
                     log=log,
                     check=False,
-                    secrets=[*context.secret_values.values()],
+                    secrets=values_to_mask(context.settings, context.secret_values),
                 )
             if done.stopped_because is not None or not _has_asked(done.exit_code):
                 why = done.stopped_because or last_lines(done.output, 3)

@@ -31,7 +31,6 @@ def split(test_ids: Sequence[str], workers: int, durations: Mapping[str, float])
     costs = {
         name: max(durations.get(name, _guess(tests)), LEAST_TEST_SECONDS * len(tests)) for name, tests in groups.items()
     }
-    # In a shard of its own a class is as long with one test as with all: a partial selection is scaled by nothing.
     heap = [(0.0, worker) for worker in range(workers)]
     parts: list[list[str]] = [[] for _ in range(workers)]
     for name in sorted(groups, key=lambda name: (-costs[name], name)):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+import urllib.parse
+from collections.abc import Callable, Mapping
 
 from ci_scripts import aborts
 from ci_scripts.errors import CIError, ConfigurationError
@@ -147,21 +148,46 @@ def _choose_user(context: GateContext, layouts: list[ShardLayout]) -> tuple[int,
 
 
 def stop(context: GateContext) -> None:
-    """End all services. Raises CIError when a process or a port is left."""
-    access_known = []
-    if (context.workspace.gate_dir / "access.json").exists():
-        access_known = access.read_access(context.workspace)
-    access.remove_access(context.workspace)
-    supervision.stop_supervisor(context.workspace)
-    for shard in access_known:
-        for url in (shard.keystone_url, shard.neutron_url):
-            _require_free(int(url.split(":")[2].split("/")[0]))
-    databases.drop_schemas(context.workspace, context.settings.gate.database, context.env)
+    """End all services. Raises CIError when a process or a port is left, after everything was tried."""
+    workspace, database = context.workspace, context.settings.gate.database
+    ports = _known_ports(context)
+    work: tuple[Callable[[], None], ...] = (
+        lambda: supervision.stop_supervisor(workspace),
+        lambda: access.remove_access(workspace),
+        lambda: _require_free(ports),
+        lambda: databases.drop_schemas(workspace, database, context.env),
+    )
+    first: CIError | None = None
+    for step in work:
+        try:
+            step()
+        except (CIError, OSError) as error:
+            if first is not None:
+                context.record.say(f"while stopping the gate: {error}")
+            first = first or (
+                error if isinstance(error, CIError) else CIError(f"the gate could not be ended: {error}.")
+            )
+    if first is not None:
+        raise first
 
 
-def _require_free(port: int) -> None:
+def _known_ports(context: GateContext) -> list[int]:
+    """Those that access.json names; a damaged one must not keep the gate from being stopped."""
+    if not (context.workspace.gate_dir / "access.json").exists():
+        return []
+    try:
+        shards = access.read_access(context.workspace)
+        found = [urllib.parse.urlsplit(url).port for shard in shards for url in (shard.keystone_url, shard.neutron_url)]
+    except (CIError, KeyError, TypeError, ValueError, AttributeError) as error:
+        context.record.say(f"the gate's ports are not known, access.json is damaged: {error}")
+        return []
+    return [port for port in found if port]
+
+
+def _require_free(ports: list[int]) -> None:
     deadline = time.monotonic() + PORTS_FREE_SECONDS
-    while is_taken(port):
-        if time.monotonic() > deadline:
-            raise CIError(f"port {port} of the gate is still open.", next_step=f"see ss -ltnp sport = :{port}")
-        time.sleep(0.1)
+    for port in ports:
+        while is_taken(port):
+            if time.monotonic() > deadline:
+                raise CIError(f"port {port} of the gate is still open.", next_step=f"see ss -ltnp sport = :{port}")
+            time.sleep(0.1)

@@ -47,11 +47,6 @@ def openstack_environment(workspace: Workspace) -> Path:
     return workspace.environments_dir / "openstack"
 
 
-def tempest_environment(workspace: Workspace) -> Path:
-    """The run's own environment with Tempest and nothing else."""
-    return workspace.environments_dir / "tempest"
-
-
 def driver_config_dir(workspace: Workspace) -> Path:
     """What install-driver left of neutron_config; its placeholders are filled when a shard starts."""
     return workspace.gate_dir / "neutron_config"

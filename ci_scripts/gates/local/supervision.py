@@ -55,10 +55,16 @@ def add_services(workspace: Workspace, services: Sequence[Service]) -> None:
 
 
 def read_status(workspace: Workspace) -> GateStatus | None:
-    """The supervisor's last word; None where there never was one."""
+    """The supervisor's last word; None where there never was one. Raises InfrastructureError for a damaged file."""
     if not workspace.gate_status.exists():
         return None
-    return GateStatus.from_json(read_json(workspace.gate_status))
+    data = read_json(workspace.gate_status)
+    try:
+        return GateStatus.from_json(data)
+    except (KeyError, TypeError) as error:
+        raise InfrastructureError(
+            f"{workspace.gate_status} is damaged: {error!r}.", next_step="look for the gate's processes with ps -ef."
+        ) from error
 
 
 def is_running(workspace: Workspace) -> bool:

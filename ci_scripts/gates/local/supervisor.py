@@ -193,7 +193,7 @@ def _connection(parts: urllib.parse.SplitResult) -> http.client.HTTPConnection:
     host = parts.hostname or ""
     if parts.scheme != "https":
         return http.client.HTTPConnection(host, parts.port, timeout=ANSWER_SECONDS)
-    unverified = ssl.create_default_context()
+    unverified = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     unverified.check_hostname = False
     unverified.verify_mode = ssl.CERT_NONE
     return http.client.HTTPSConnection(host, parts.port, timeout=ANSWER_SECONDS, context=unverified)

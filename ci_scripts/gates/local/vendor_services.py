@@ -47,7 +47,7 @@ def start_vendor_services(context: GateContext, shards: int) -> None:
     write_json_atomically(_urls_file(context.workspace), {"schema": SCHEMA, "urls": urls})
     supervision.add_services(context.workspace, [service for _, service, _ in starting])
     for entry, service, ready_url in starting:
-        _wait_until_ready(context.workspace, service, ready_url, entry.ready_timeout_seconds)
+        _wait_until_ready(context, service, ready_url, entry.ready_timeout_seconds)
 
 
 def urls_of_shard(workspace: Workspace, shard: int) -> dict[str, str]:
@@ -101,16 +101,17 @@ def _require_free_port(name: str, url: str) -> None:
         )
 
 
-def _wait_until_ready(workspace: Workspace, service: Service, ready_url: str | None, seconds: float) -> None:
+def _wait_until_ready(context: GateContext, service: Service, ready_url: str | None, seconds: float) -> None:
     deadline = time.monotonic() + seconds
     last = "no answer yet"
     with requests.Session() as session:
         session.trust_env = False
         while True:
-            status = supervision.status_of(workspace, service)
+            status = supervision.status_of(context.workspace, service)
             if status is not None and status.is_bad:
+                why = context.record.masked(supervision.describe(status))
                 raise InfrastructureError(
-                    f"the service {service.label} did not start: {supervision.describe(status)}.",
+                    f"the service {service.label} did not start: {why}.",
                     next_step="start its command by hand and look at what it says.",
                 )
             if ready_url is None:
@@ -123,8 +124,9 @@ def _wait_until_ready(workspace: Workspace, service: Service, ready_url: str | N
             except requests.RequestException as error:
                 last = str(error)
             if time.monotonic() > deadline:
+                said = context.record.masked(f"at {ready_url}: {last}")
                 raise InfrastructureError(
-                    f"the service {service.label} was not ready after {seconds:g} s at {ready_url}: {last}.",
+                    f"the service {service.label} was not ready after {seconds:g} s {said}.",
                     log=Path(service.log),
                     next_step="start its command by hand and look at what it says.",
                 )

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from ci_scripts.errors import InfrastructureError
-from ci_scripts.gates.local import supervision
-from ci_scripts.gates.local.services import Service, ServiceStatus, spec_file
+from ci_scripts.gates.local import supervision, supervisor
+from ci_scripts.gates.local.services import RUNNING, Service, ServiceStatus, spec_file
 from ci_scripts.gates.local.supervisor import answers, ended_how
 from ci_scripts.process_tree import start_time
+from ci_scripts.run_command import start
 from ci_scripts.workspace import SCHEMA, Workspace
 from tests.fakes.left_behind import is_open, kill_all, processes_about
 from tests.fakes.waiting import wait_for
@@ -230,6 +235,79 @@ def test_work_without_an_answer_is_a_sign_of_life(gate: Gate, silent: str) -> No
 def test_answers(silent: str) -> None:
     assert not is_open(1)
     assert not answers("http://127.0.0.1:1/")
+
+
+class _Asked(BaseHTTPRequestHandler):
+    paths: ClassVar[list[str]] = []
+
+    def do_GET(self) -> None:
+        self.paths.append(self.path)
+        self.send_error(500)
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        pass
+
+
+def test_any_answer_to_path_and_query_is_one() -> None:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Asked)
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    try:
+        assert answers(f"http://127.0.0.1:{server.server_port}/a b?deep=\u00fc%20&x=1")
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert _Asked.paths == ["/a%20b?deep=%C3%BC%20&x=1"]
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:99999/", "http://127.0.0.1:x/", "http://[::1/", "http:///", ""])
+def test_an_address_that_makes_no_sense_does_not_answer(url: str) -> None:
+    assert answers(url) is False
+
+
+def test_https_is_asked_with_tls_and_any_certificate(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[tuple[str, int | None, ssl.SSLContext]] = []
+
+    def refuse(host: str, port: int | None, *, timeout: float, context: ssl.SSLContext) -> None:
+        made.append((host, port, context))
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(http.client, "HTTPSConnection", refuse)
+    assert not answers("https://controller.example.org:8443/ready")
+    ((host, port, context),) = made
+    assert (host, port, context.verify_mode) == ("controller.example.org", 8443, ssl.CERT_NONE)
+
+
+def test_a_look_that_fails_does_not_end_the_watch(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def broken(url: str) -> bool:
+        asked.append(url)
+        raise ValueError("of a kind that nobody thought of")
+
+    monkeypatch.setattr(supervisor, "HEALTH_SECONDS", 0.01)
+    monkeypatch.setattr(supervisor, "answers", broken)
+    watching = supervisor.Supervisor(spec_file(gate.workspace.gate_dir), gate.workspace.gate_status)
+    service = gate.service("controller", "sleep", "600", health_url="http://127.0.0.1:1/")
+    process = start(service.argv, cwd=gate.workspace.root, env=gate.env, log=gate.workspace.root / "log")
+    status = ServiceStatus("controller", None, "log", state=RUNNING, pid=process.pid)
+    watching.running.append((service, process, status))
+    thread = threading.Thread(target=watching._watch_health, daemon=True)
+    thread.start()
+    try:
+        wait_for(lambda: len(asked) >= 2, "second look")
+    finally:
+        watching.stop_asked.set()
+        thread.join(5)
+        process.stop(1.0)
+    assert not thread.is_alive()
+
+
+def test_a_damaged_status_is_named(gate: Gate) -> None:
+    gate.workspace.gate_logs.mkdir(parents=True)
+    gate.workspace.gate_status.write_text('{"schema": 1, "services": [{"colour": "red"}]}')
+    with pytest.raises(InfrastructureError, match=r"gate-status.json is damaged"):
+        supervision.read_status(gate.workspace)
+    gate.workspace.gate_status.unlink()
 
 
 @pytest.mark.parametrize(
