@@ -40,13 +40,13 @@ lint: $(READY)
 	$(BIN)/mypy
 	$(BIN)/shellcheck devstack-hooks/*.sh .ci/run examples/networking-example/devstack/plugin.sh
 
-# In parallel and in seconds: no gate, no installed command.
+# In parallel and in seconds: no gate.
 unit: $(READY)
-	$(BIN)/python -m pytest -n auto -m 'not gate' tests --ignore=tests/integration
+	$(BIN)/python -m pytest -n auto -m 'not gate' tests --ignore=tests/integration --ignore=tests/stages
 
 # Installed commands with a stand-in for OpenStack, in parallel; then a real gate each, one after the other.
 integration: $(READY)
-	$(BIN)/python -m pytest -n auto -m 'not gate' tests/integration
+	$(BIN)/python -m pytest -n auto -m 'not gate' tests/stages tests/integration
 	$(BIN)/python -m pytest -m gate tests
 
 bench: $(READY)
