@@ -1,7 +1,7 @@
 """Runs inside OpenStack's environment: keeps SQLite connections open between requests.
 
-oslo.db opens and closes the file for every session (NullPool). A pool saves about a tenth of Neutron's CPU time and is
-asked for in the database URL: ``sqlite:////path?plugin=ci_keep_connections`` (SQLAlchemy's CreateEnginePlugin).
+oslo.db opens and closes the file for every session (NullPool). A pool spares Neutron that work and is asked for in the
+database URL: ``sqlite:////path?plugin=ci_keep_connections`` (SQLAlchemy's CreateEnginePlugin).
 """
 
 from sqlalchemy import pool
