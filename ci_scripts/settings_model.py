@@ -1,186 +1,40 @@
 """What ci.yaml may contain: frozen pydantic models. Importing this is slow; `settings` does it when it loads.
 
-Relative paths are resolved against the folder in the validation context (``{"folder": Path}``).
 Times are whole minutes or seconds, as the key's name says.
 """
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    PlainValidator,
-    PrivateAttr,
-    StringConstraints,
-    ValidationInfo,
-    WithJsonSchema,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, StringConstraints, model_validator
 
 from ci_scripts.placeholders import STAGE_NAMES
-from ci_scripts.untrusted_words import branch_problem, project_problem, url_by_hand_problem, web_url_problem
-
-
-def _number_as_text(value: Any) -> Any:
-    # Lossless: the loader makes numbers only of what reads the same when written back.
-    return str(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else value
-
-
-def _option_as_text(value: Any) -> Any:
-    return str(value) if isinstance(value, (int, float)) else value
-
-
-def _auto_or_count(value: Any) -> int | Literal["auto"]:
-    if value == "auto":
-        return "auto"
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
-        return value
-    raise ValueError(f"must be 'auto' or a whole number of at least 1, not {value!r}")
-
-
-def _without_nul(value: str) -> str:
-    if "\0" in value:
-        raise ValueError("contains a NUL character")
-    return value
-
-
-def _regex(value: str) -> str:
-    try:
-        re.compile(value)
-    except (re.error, OverflowError, RecursionError) as error:
-        raise ValueError(f"is not a regular expression: {error}") from error
-    return value
-
-
-def _folder(info: ValidationInfo) -> Path:
-    context = info.context
-    folder = context.get("folder") if isinstance(context, dict) else None
-    return folder if isinstance(folder, Path) else Path.cwd()
-
-
-def _absolute(value: str, info: ValidationInfo) -> Path:
-    if not value:
-        raise ValueError("must be a path, not empty")
-    try:
-        return _folder(info) / Path(value).expanduser()
-    except RuntimeError as error:
-        raise ValueError("names a home folder that is not known: set HOME, or write the whole path") from error
-
-
-def _path(value: Any, info: ValidationInfo) -> Path:
-    if isinstance(value, Path):
-        return _folder(info) / value
-    if not isinstance(value, str):
-        raise ValueError(f"must be a path, not {value!r}")
-    return _absolute(_without_nul(value), info)
-
-
-def _existing_file(value: Any, info: ValidationInfo) -> Path:
-    path = _path(value, info)
-    if not path.is_file():
-        raise ValueError(f"there is no file {path}")
-    return path
-
-
-def _file_or_url(value: str, info: ValidationInfo) -> str:
-    if "://" not in value:
-        return str(_existing_file(value, info))
-    if problem := web_url_problem(value):
-        raise ValueError(problem)
-    return value
-
-
-def _repository(value: str, info: ValidationInfo) -> str:
-    """A git URL, or the path of a repository made absolute."""
-    looks_like_path = "://" not in value and "::" not in value and not re.match(r"[^/]*:", value)
-    where = str(_absolute(value, info).resolve()) if looks_like_path and not value.startswith("-") else value
-    if problem := url_by_hand_problem(where):
-        raise ValueError(f"{problem} (for ssh write ssh://user@host/path)" if "@" in value else problem)
-    return where
-
-
-def _package_or_path(value: str, info: ValidationInfo) -> str:
-    """A requirement such as ``networking-example>=2``, or the path of a source tree or file made absolute."""
-    if value.startswith("-") or not value.strip():
-        raise ValueError("must be the name of a package or a path")
-    return str(_absolute(value, info).resolve()) if "/" in value or value.startswith((".", "~")) else value
-
-
-def _python(value: str, info: ValidationInfo) -> str:
-    if value.startswith("-") or not value:
-        raise ValueError("must be a version such as 3.12 or the path of an interpreter")
-    return str(_absolute(value, info)) if "/" in value else value
-
-
-def _database(value: str) -> str:
-    if value == "sqlite" or re.fullmatch(r"mysql\+pymysql://\S+", value):
-        return value
-    raise ValueError("must be sqlite or mysql+pymysql://user:password@host:port/")
-
-
-def _project(value: str) -> str:
-    if problem := project_problem(value):
-        raise ValueError(problem)
-    return value
-
-
-def _git_name(value: str) -> str:
-    """A branch or a tag; a commit's name has the same form."""
-    if problem := branch_problem(value):
-        raise ValueError(problem)
-    return value
-
-
-def _address(value: str) -> str:
-    if not re.match(r"(?:https?://|\{)", value):
-        raise ValueError("must be a http or https URL")
-    return value
-
-
-def _host_and_port(value: str) -> str:
-    if not re.fullmatch(r"\S+:(?:[0-9]{1,5}|\{[a-z_.-]+\})", value):
-        raise ValueError("must be host:port")
-    return value
-
-
-def _page(value: str) -> str:
-    if problem := web_url_problem(value):
-        raise ValueError(problem)
-    return value
-
-
-Plain = Annotated[str, AfterValidator(_without_nul)]
-Text = Annotated[str, BeforeValidator(_number_as_text), AfterValidator(_without_nul)]
-OptionValue = Annotated[
-    str,
-    BeforeValidator(_option_as_text),
-    AfterValidator(_without_nul),
-    WithJsonSchema({"type": ["string", "number", "boolean"]}),
-]
-Options = dict[str, dict[str, OptionValue]]
-AutoOrCount = Annotated[
-    int | Literal["auto"],
-    PlainValidator(_auto_or_count),
-    WithJsonSchema({"anyOf": [{"const": "auto"}, {"type": "integer", "minimum": 1}]}),
-]
-Count = Annotated[int, Field(ge=1)]
-Regex = Annotated[str, AfterValidator(_regex)]
-PathHere = Annotated[Path, PlainValidator(_path), WithJsonSchema({"type": "string"})]
-FileHere = Annotated[Path, PlainValidator(_existing_file), WithJsonSchema({"type": "string"})]
-FileOrUrl = Annotated[Plain, AfterValidator(_file_or_url)]
-Repository = Annotated[Plain, AfterValidator(_repository)]
-Project = Annotated[str, AfterValidator(_project)]
-GitName = Annotated[Text, AfterValidator(_git_name)]
-Address = Annotated[Plain, AfterValidator(_address)]
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]*$")]
-Command = Annotated[tuple[Text, ...], Field(min_length=1)]
+from ci_scripts.settings_types import (
+    Address,
+    AutoOrCount,
+    Command,
+    Count,
+    Database,
+    FileHere,
+    FileOrUrl,
+    GitName,
+    HistoryUrl,
+    HostAndPort,
+    Name,
+    Options,
+    OptionValue,
+    PackageOrPath,
+    PathHere,
+    Plain,
+    Project,
+    PythonVersion,
+    Regex,
+    Repository,
+    Text,
+    WebPage,
+)
 
 
 class _Section(BaseModel):
@@ -193,9 +47,9 @@ class Gate(_Section):
     kind: Literal["local"] = "local"
     timeout_minutes: Count = 120
     shards: AutoOrCount = "auto"
-    database: Annotated[str, AfterValidator(_database)] = "sqlite"
+    database: Database = "sqlite"
     constraints: FileOrUrl | None = None
-    python: Annotated[Text, AfterValidator(_python)] | None = None
+    python: PythonVersion | None = None
     hang_seconds: Count = 60
     start_timeout_seconds: Count = 180
     user: Name | None = "nobody"
@@ -231,7 +85,7 @@ class Driver(_Section):
     project: Project
     source: Repository | None = None
     ref: GitName = "master"
-    package: Annotated[Plain, AfterValidator(_package_or_path)] | None = None
+    package: PackageOrPath | None = None
     distribution: Plain | None = None
     neutron_config: dict[str, Options] = Field(default_factory=dict)
 
@@ -259,7 +113,7 @@ class Probe(_Section):
 
     name: Name
     url: Address | None = None
-    tcp: Annotated[Plain, AfterValidator(_host_and_port)] | None = None
+    tcp: HostAndPort | None = None
     command: Command | None = None
     timeout_seconds: Count = 10
 
@@ -292,6 +146,48 @@ class Secret(_Section):
         return self
 
 
+class Inventory(_Section):
+    """A command that prints one line for each thing that something of the vendor's holds.
+
+    It is asked before the tests and after: what is more then was left behind.
+    """
+
+    name: Name
+    command: Command
+    timeout_seconds: Count = 60
+
+
+class Verdict(_Section):
+    """How far the job goes to find out who is to blame; ``signatures`` are files like our signatures.yaml."""
+
+    rerun: Annotated[int, Field(ge=0, le=1)] = 1
+    replays: Count = 3
+    most_reruns: Count = 20
+    control_run: Literal["always", "on-failure", "never"] = "on-failure"
+    timeout_minutes: Count = 30
+    control_max_age_hours: Count = 48
+    same_failure_hours: Count = 24
+    signatures: tuple[FileHere, ...] = ()
+
+
+class History(_Section):
+    """The record of earlier runs: any SQLAlchemy URL; without one a SQLite file in ``cache_dir``.
+
+    A password is read from a file or a variable, on the trusted side only.
+    """
+
+    url: HistoryUrl | None = None
+    password_file: PathHere | None = None
+    password_environment: Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = None
+    timeout_seconds: Count = 10
+
+    @model_validator(mode="after")
+    def _one_password(self) -> History:
+        if self.password_file is not None and self.password_environment is not None:
+            raise ValueError("needs one of 'password_file' and 'password_environment', not both")
+        return self
+
+
 class Tempest(_Section):
     """Which tests run, and how."""
 
@@ -308,7 +204,7 @@ class Settings(_Section):
     """ci.yaml, with what flags and the environment changed."""
 
     name: Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f] CI$")]
-    wiki: Annotated[str, AfterValidator(_page)]
+    wiki: WebPage
     cache_dir: PathHere
     gate: Gate = Field(default_factory=Gate)
     projects: dict[Project, CheckedOutProject] = Field(default_factory=dict)
@@ -318,7 +214,10 @@ class Settings(_Section):
     probes: tuple[Probe, ...] = ()
     checks: tuple[Check, ...] = ()
     secrets: tuple[Secret, ...] = ()
+    inventories: tuple[Inventory, ...] = ()
     tempest: Tempest = Field(default_factory=Tempest)
+    verdict: Verdict = Field(default_factory=Verdict)
+    history: History = Field(default_factory=History)
     _config_path: Path = PrivateAttr(default=Path("ci.yaml"))
 
     @property

@@ -15,11 +15,12 @@ from ci_scripts.settings_model import Settings
 from ci_scripts.untrusted_words import quoted
 
 Path = tuple[str | int, ...]
-NAMED_LISTS = ("services", "probes", "checks", "secrets")
+NAMED_LISTS = ("services", "probes", "checks", "inventories", "secrets")
 _FILLED_IN: tuple[Path, ...] = (
     ("services",),
     ("probes",),
     ("checks",),
+    ("inventories",),
     ("driver", "neutron_config"),
     ("tempest", "config"),
 )
@@ -111,7 +112,7 @@ def _shown(value: Any) -> str:
 def _pattern_text(path: Path, value: Any) -> str:
     if path == ("name",):
         return f"must end in ' CI' as the Gerrit account's full name does, not {_shown(value)}"
-    if path[-1:] == ("environment",):
+    if path[-1:] in (("environment",), ("password_environment",)):
         return f"must be the name of an environment variable, not {_shown(value)}"
     return f"must be lower-case letters, digits and dashes, not {_shown(value)}"
 
