@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import threading
 from collections.abc import Iterator
 from types import FrameType
 
@@ -33,6 +34,10 @@ def under_way() -> CIError | None:
 def deferred() -> Iterator[None]:
     """Inside, a signal is only noted; it is raised on leaving. For code that must not be left half done."""
     global _deferred
+    if threading.current_thread() is not threading.main_thread():
+        # Only the main thread is ever interrupted: what another one does must neither hold the abort up nor get it.
+        yield
+        return
     _deferred += 1
     try:
         yield

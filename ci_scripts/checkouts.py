@@ -51,7 +51,7 @@ class Fetched:
 class Checkout:
     """A source tree under ``src/``. ``commit`` is what was checked out, before ``patches`` changed the files.
 
-    ``tip`` is what the server's branch was at, ``revision`` the last change merged onto it.
+    ``tip`` is what the server's branch was at, ``merged`` the changes merged onto it, ``revision`` the last of them.
     """
 
     project: str
@@ -63,6 +63,7 @@ class Checkout:
     revision: str | None
     contains_revision: bool
     patches: tuple[str, ...]
+    merged: tuple[str, ...] = ()
 
     def as_record(self, root: Path) -> dict[str, Any]:
         """The entry in run.json; its path is relative to the workspace ``root``."""
@@ -75,6 +76,7 @@ class Checkout:
             "revision": self.revision,
             "contains_revision": self.contains_revision,
             "patches": list(self.patches),
+            "merged": list(self.merged),
         }
 
 
@@ -249,9 +251,27 @@ def check_out(fetched: Fetched, target: Path, cache: GitCache) -> Checkout:
         revision,
         contained,
         tuple(patch.name for patch in wanted.patches),
+        fetched.revisions,
     )
     _apply_patches(checkout, wanted, cache)
     return checkout
+
+
+def fetched_before(record: Mapping[str, Any], wanted: Wanted, cache: GitCache, *, with_changes: bool) -> Fetched:
+    """What an earlier checkout of the same run was made from, by its entry in run.json: the same commits once more.
+
+    Without changes it is the branch as it was then. Nothing is transferred, but where Zuul merged the change: its
+    branch has to be asked for. Raises InfrastructureError when the server does not answer.
+    """
+    ref = HEADS + record["branch"] if record["branch"] != PINNED else wanted.refs[0]
+    if with_changes:
+        fitting = tuple(item for item in wanted.changes if HEADS + item.branch == ref or is_merged_by_zuul(item))
+        changes = fitting[-len(record["merged"]) :] if record["merged"] else ()
+        return Fetched(replace(wanted, changes=changes), ref, record["tip"], tuple(record["merged"]))
+    bare = replace(wanted, changes=())
+    if any(is_merged_by_zuul(item) for item in wanted.changes):
+        return Fetched(bare, ref, cache.fetch(wanted.url, [ref])[ref], ())
+    return Fetched(bare, ref, record["tip"], ())
 
 
 def _apply_patches(checkout: Checkout, wanted: Wanted, cache: GitCache) -> None:

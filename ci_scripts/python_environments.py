@@ -16,8 +16,10 @@ import shutil
 import sys
 import time
 import tomllib
+import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from email.parser import BytesParser
 from pathlib import Path
 
 from ci_scripts.errors import InfrastructureError
@@ -61,11 +63,16 @@ class Requirements:
 
 @dataclass(frozen=True)
 class Places:
-    """Folders an environment is built with: where it goes, the shared cache, and where its logs are."""
+    """Folders an environment is built with: where it goes, the shared cache, and where its logs are.
+
+    ``like`` is the ``environments`` folder of another run whose resolution is taken, where the checkouts here require
+    the same as those there did.
+    """
 
     environments: Path
     cache: Path
     logs: Path
+    like: Path | None = None
 
 
 def uv_program() -> str:
@@ -83,7 +90,7 @@ def prepare_environment(wanted: Requirements, places: Places, env: Mapping[str, 
     wheels = [_build_wheel(checkout, wanted, places, env, log) for checkout in wanted.checkouts]
     built = "".join(f"{wheel.name.split('-')[0]}=={wheel.name.split('-')[1]}\n" for wheel in wheels)
     write_text_atomically(places.environments / f"{wanted.name}-checkouts.txt", built)
-    resolution = _resolve(wanted, wheels, places, env, log)
+    resolution = _resolution_of(wanted, wheels, places) or _resolve(wanted, wheels, places, env, log)
     prepared = _prepared(wanted, resolution, places, env, log)
     target = places.environments / wanted.name
     _copy(prepared, target, env, log)
@@ -110,6 +117,33 @@ def _build_wheel(checkout: Checkout, wanted: Requirements, places: Places, env: 
     if len(made) != 1:
         raise InfrastructureError(f"building {checkout.path} left {len(made)} wheels.", log=log)
     return made[0]
+
+
+def _resolution_of(wanted: Requirements, wheels: Sequence[Path], places: Places) -> str | None:
+    """The resolution of the run that this one is to be like; None where there is none or other things are required."""
+    if places.like is None:
+        return None
+    theirs = [next(iter(sorted((places.like / "wheels" / c.name).glob("*.whl"))), None) for c in wanted.checkouts]
+    same = all(their and required_by(their) == required_by(our) for our, their in zip(wheels, theirs, strict=True))
+    before = places.like / f"{wanted.name}.txt"
+    if not same or not before.is_file():
+        return None
+    resolution = before.read_text()
+    write_text_atomically(places.environments / f"{wanted.name}.txt", resolution)
+    for constraints in sorted(places.like.glob(f"{wanted.name}-constraints-*.txt")):
+        shutil.copy2(constraints, places.environments / constraints.name)
+    return resolution
+
+
+def required_by(wheel: Path) -> list[str]:
+    """What a wheel requires, in its own words. Raises InfrastructureError for one that is damaged."""
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            name = next(name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+            words = BytesParser().parsebytes(archive.read(name), headersonly=True)
+    except (OSError, zipfile.BadZipFile, StopIteration) as error:
+        raise InfrastructureError(f"{wheel} is damaged: {error!r}.", next_step="run ci-prepare-gate again.") from error
+    return sorted([*words.get_all("Requires-Dist", []), *words.get_all("Requires-Python", [])])
 
 
 def _resolve(wanted: Requirements, wheels: Sequence[Path], places: Places, env: Mapping[str, str], log: Path) -> str:

@@ -111,6 +111,11 @@ def settings_with_origins(
     ]
 
 
+def settings_as_text(settings: Settings) -> dict[str, str]:
+    """Every value by its dotted path, secrets masked: what a run was configured with."""
+    return {dotted(path): _masked(path, value) for path, value in _leaves(settings, ())}
+
+
 def json_schema() -> dict[str, Any]:
     """The schema of ci.yaml for editors."""
     from ci_scripts import settings_problems

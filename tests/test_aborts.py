@@ -56,3 +56,17 @@ def test_cleaning_up_is_not_cut_short() -> None:
 
 def test_nothing_is_under_way_at_first() -> None:
     assert run("print(aborts.under_way())\nwith aborts.deferred(): print('in')") == ["None", "in"]
+
+
+def test_what_another_thread_cleans_up_does_not_hold_an_abort_up() -> None:
+    said = run(
+        "import threading\n"
+        "inside, over = threading.Event(), threading.Event()\n"
+        "def clean():\n"
+        "    with aborts.deferred(): inside.set(); over.wait(20)\n"
+        "thread = threading.Thread(target=clean); thread.start(); inside.wait(20)\n"
+        "try: send(signal.SIGTERM); print('not raised')\n"
+        "except CIError as error: print(error.exit_code)\n"
+        "over.set(); thread.join()"
+    )
+    assert said == ["143"]

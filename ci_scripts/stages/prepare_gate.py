@@ -50,13 +50,19 @@ def command(
     if dry_run:
         _say_plan(settings, change)
         return
+    from ci_scripts.errors import InfrastructureError
     from ci_scripts.stage_log import stage
+    from ci_scripts.stages.control_runs import run_control_runs
 
-    with (
-        open_new_run(workspace, settings.gate.kind, environment) as (run_workspace, run_environment),
-        stage(run_workspace, "prepare-gate") as record,
-    ):
-        prepare_gate(settings, change, run_workspace, run_environment, record)
+    with open_new_run(workspace, settings.gate.kind, environment) as (run_workspace, run_environment):
+        try:
+            with stage(run_workspace, "prepare-gate") as record:
+                prepare_gate(settings, change, run_workspace, run_environment, record)
+        except InfrastructureError:
+            # Where the change was built into the environments, it may be the change that could not be built.
+            if record.notes.get("with_change"):
+                run_control_runs(run_workspace, run_environment)
+            raise
 
 
 def _say_plan(settings: Settings, change: ChangeUnderTest) -> None:
@@ -106,6 +112,8 @@ def prepare_gate(
     write_json_atomically(workspace.run_json, run)
     write_environment_script(workspace, run, change)
     write_reproduce_script(workspace, run, change)
+    # A driver under test is not in the environments yet; a project under test is built into them.
+    record.notes["with_change"] = change.project != settings.driver.project
     run["environments"] = _prepare_kind_of_gate(settings, workspace, environment, run, record)
     write_json_atomically(workspace.run_json, run)
     return run
@@ -130,9 +138,11 @@ def _new_run_record(
     settings: Settings, change: ChangeUnderTest, environment: Mapping[str, str], cache: GitCache
 ) -> dict[str, Any]:
     import importlib.metadata
+    import os
     import platform
 
     from ci_scripts import __version__
+    from ci_scripts.settings import settings_as_text
     from ci_scripts.workspace import RUN_ID_VARIABLE, SCHEMA, utc_text
 
     driver = settings.driver
@@ -153,8 +163,19 @@ def _new_run_record(
             "git": cache.git.version(),
             "uv": importlib.metadata.version("uv"),
         },
+        "job": _job(settings, environment),
+        "machine": {"kernel": platform.release(), "processors": len(os.sched_getaffinity(0))},
+        "settings": settings_as_text(settings),
         "environments": {},
     }
+
+
+def _job(settings: Settings, environment: Mapping[str, str]) -> str:
+    """The name under which runs are compared: Jenkins' or Zuul's job, else the configuration's."""
+    from ci_scripts.untrusted_words import word_problem
+
+    names = (environment.get("JOB_NAME"), environment.get("ZUUL_JOB"))
+    return next((name for name in names if name and word_problem(name) is None), settings.config_path.stem)
 
 
 def _check_out_all(
@@ -221,8 +242,8 @@ def _fetch_change(
 def _write_early_verdict(
     workspace: Workspace, run: Mapping[str, Any], record: StageRecord, outcome: str, rule: str, error: NothingToTest
 ) -> None:
-    from ci_scripts.verdict.decide import Verdict
     from ci_scripts.verdict.proof import Proof
+    from ci_scripts.verdict.verdict import Verdict
     from ci_scripts.workspace import utc_text, write_json_atomically
 
     verdict = Verdict(

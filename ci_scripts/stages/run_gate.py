@@ -1,12 +1,7 @@
-"""ci-run-gate: services, probes and the three hooks, and everything stopped at the end."""
+"""ci-run-gate: services, probes and the three hooks; then the control runs that the verdict needs."""
 
 from __future__ import annotations
 
-import contextlib
-import os
-import sys
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,159 +10,36 @@ import click
 from ci_scripts.stages.opening import open_stage, workspace_option
 
 if TYPE_CHECKING:
-    from ci_scripts.errors import CIError
     from ci_scripts.gates.context import GateContext
-
-# The hook, the stage it calls, and its limit in seconds (None: what is left of gate.timeout_minutes).
-HOOKS = (
-    ("pre_test_hook", "install-driver"),
-    ("gate_hook", "start-gate"),
-    ("post_test_hook", "run-tempest"),
-)
-# A stage in a hook that notices a dead service itself says more than we can: it gets this long, in seconds.
-NOTICED_INSIDE_SECONDS = 4.0
 
 
 @click.command(epilog="Example: ci-run-gate --workspace .ci-runs/latest")
 @workspace_option
-def command(workspace: Path | None) -> None:
+@click.option(
+    "--control",
+    is_flag=True,
+    help="Only the control runs of a run that has ended: those its verdict still needs, else one of all its tests.",
+)
+def command(workspace: Path | None, control: bool) -> None:
     """Run the job of a prepared workspace: services, probes, pre_test_hook, gate_hook, post_test_hook.
+
+    What fails is tried on fresh gates without the change and with it, in trials/, as verdict.control_run says.
 
     The hooks are those of this package, never of the change. Exit code 0: the hooks ran to the end, failed tests
     included; ci-summarize-results says what they mean. Everything is stopped at the end and on every signal.
     """
-    with open_stage("run-gate", workspace) as context:
+    from ci_scripts.stages.control_runs import control_runs_after
+
+    if control:
+        with control_runs_after(workspace, by_hand=True):
+            pass
+        return
+    with control_runs_after(workspace), open_stage("run-gate", workspace) as context:
         run_gate(context)
 
 
 def run_gate(context: GateContext) -> None:
     """Raises CIError: the class and the reason of the stage that failed."""
-    from ci_scripts.gates import gate_of, probes
-    from ci_scripts.process_tree import become_subreaper
+    from ci_scripts.gates.hooks import run_hooks
 
-    gate = gate_of(context.settings.gate.kind)
-    deadline = time.monotonic() + 60 * context.settings.gate.timeout_minutes
-    # Before anything is cleaned up at the end: a gate that was started by hand stays up.
-    gate.require_stopped(context.workspace)
-    become_subreaper()
-    with _stopped_at_the_end(context):
-        with context.record.step("start the services"):
-            gate.start_services(context, owner=os.getpid())
-        with context.record.step("ask the probes"):
-            probes.require_green(context, gate.placeholders(context))
-        for hook, stage_name in HOOKS:
-            with context.record.step(hook):
-                _run_hook(context, hook, stage_name, deadline - time.monotonic())
-        # What the tests depend on may have gone while they ran; their failures would say nothing about the change.
-        with context.record.step("ask the probes again"):
-            probes.require_green(context, gate.placeholders(context))
-
-
-@contextlib.contextmanager
-def _stopped_at_the_end(context: GateContext) -> Iterator[None]:
-    from ci_scripts import aborts
-    from ci_scripts.errors import CIError
-    from ci_scripts.gates import gate_of
-    from ci_scripts.process_tree import stop_orphans
-
-    first_cause: BaseException | None = None
-    try:
-        yield
-    except BaseException as error:
-        first_cause = error
-        raise
-    finally:
-        with aborts.deferred():
-            try:
-                with context.record.step("stop the gate"):
-                    gate_of(context.settings.gate.kind).stop(context)
-                    stop_orphans()
-            except CIError as error:
-                # The first cause is kept when cleaning up fails as well.
-                if first_cause is None:
-                    raise
-                context.record.say(f"while stopping the gate: {error}")
-
-
-def _run_hook(context: GateContext, hook: str, stage_name: str, seconds: float) -> None:
-    from ci_scripts.installed_files import installed_file
-    from ci_scripts.run_command import run
-    from ci_scripts.settings import values_to_mask
-    from ci_scripts.workspace import RUN_ID_VARIABLE
-
-    workspace = context.workspace
-    record = workspace.stages_dir / f"{stage_name}.json"
-    record.unlink(missing_ok=True)
-    beside_us = str(Path(sys.executable).parent)
-    env = {
-        **context.env,
-        **context.stage_env,
-        "PATH": f"{beside_us}:{context.env.get('PATH', os.defpath)}",
-        "WORKSPACE": str(workspace.root),
-        RUN_ID_VARIABLE: context.run["run_id"],
-        **({"CI_WATCHED": "1"} if sys.stderr.isatty() else {}),
-    }
-    done = run(
-        ["bash", str(installed_file(f"devstack-hooks/{hook}.sh"))],
-        cwd=workspace.root,
-        env=env,
-        timeout=max(seconds, 1.0),
-        log=workspace.logs / f"{hook}.log",
-        check=False,
-        watch=_GateWatch(context),
-        on_line=_show,
-        secrets=values_to_mask(context.settings, context.secret_values),
-    )
-    if done.exit_code == 0 and done.stopped_because is None:
-        return
-    failure = _failure(context, hook, record, done.exit_code, done.stopped_because)
-    if failure is not None:
-        raise failure
-
-
-def _show(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
-
-
-def _failure(
-    context: GateContext, hook: str, record: Path, exit_code: int, stopped_because: str | None
-) -> CIError | None:
-    """The error that a hook's end stands for; None when its tests failed, which is no failure of the gate."""
-    from ci_scripts.errors import ConfigurationError, InfrastructureError, TestsFailed
-    from ci_scripts.workspace import read_json
-
-    log = context.workspace.logs / f"{hook}.log"
-    if stopped_because is not None:
-        if stopped_because.startswith("its time was up"):
-            context.record.outcome = "TIMED_OUT"
-        return InfrastructureError(f"{hook} was stopped: {stopped_because}.", log=log)
-    inner: dict[str, object] = {}
-    with contextlib.suppress(InfrastructureError):
-        inner = read_json(record)
-    if exit_code == TestsFailed.exit_code and inner.get("exit_code") == TestsFailed.exit_code:
-        return None
-    if inner.get("exit_code") == exit_code and inner.get("reason"):
-        kind = ConfigurationError if exit_code == ConfigurationError.exit_code else InfrastructureError
-        return kind(f"{hook}: {inner['reason']}")
-    return InfrastructureError(
-        f"{hook} ended with exit code {exit_code}.", log=log, next_step="read the end of that log."
-    )
-
-
-class _GateWatch:
-    """Asked while a hook runs: a reason to stop it, a little later than a stage inside would notice."""
-
-    def __init__(self, context: GateContext) -> None:
-        from ci_scripts.gates import gate_of
-
-        self.context = context
-        self.gate = gate_of(context.settings.gate.kind)
-        self.since: float | None = None
-
-    def __call__(self) -> str | None:
-        problem = self.gate.problem(self.context)
-        if problem is None:
-            self.since = None
-            return None
-        self.since = self.since or time.monotonic()
-        return problem if time.monotonic() - self.since > NOTICED_INSIDE_SECONDS else None
+    run_hooks(context, 60.0 * context.settings.gate.timeout_minutes)

@@ -63,7 +63,8 @@ def run_job(
     Raises Interrupted or Terminated after everything was stopped and what was collected is summarized.
     """
     from ci_scripts import aborts
-    from ci_scripts.errors import CIError, ConfigurationError
+    from ci_scripts.errors import CIError, ConfigurationError, Interrupted, NothingToTest, Terminated
+    from ci_scripts.stages.control_runs import run_control_runs
 
     with open_new_run(folder, settings.gate.kind, environment) as (workspace, run_environment):
         failure: CIError | None = None
@@ -72,6 +73,12 @@ def run_job(
         except CIError as error:
             failure = error
             click.echo(f"ci-run-job: {error}", err=True)
+        if not isinstance(failure, (NothingToTest, ConfigurationError, Interrupted, Terminated)):
+            try:
+                run_control_runs(workspace, run_environment, flags)
+            except CIError as error:
+                failure = failure or error
+                click.echo(f"ci-run-job: {error}", err=True)
         with aborts.deferred():
             exit_code = _summarize(workspace)
     return failure.exit_code if isinstance(failure, ConfigurationError) else exit_code

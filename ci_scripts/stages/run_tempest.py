@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +13,8 @@ from ci_scripts.stages.opening import open_stage, workspace_option
 
 if TYPE_CHECKING:
     from ci_scripts.gates.context import GateContext
+    from ci_scripts.tempest.tempest_run import Plan
+    from ci_scripts.verdict.outcomes import TestOutcome
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
@@ -23,8 +27,9 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 @click.option("--concurrency", type=click.IntRange(min=1), help="Workers for each shard.")
 @click.option("--timeout-minutes", type=click.IntRange(min=1), help="Stop the tests after so long; exit code 3.")
 @click.option("--no-checks", is_flag=True, help="Leave out the checks of ci.yaml.")
+@click.option("--no-rerun", is_flag=True, help="Do not run failed tests again.")
 def command(workspace: Path | None, **options: object) -> None:
-    """Run Tempest's tests, then the checks, into logs/testrepository.subunit.
+    """Run Tempest's tests, then the checks, into logs/testrepository.subunit; failed tests again, into logs/reruns/.
 
     Exit code 0: all passed or skipped. 1: tests or checks failed. 2: nothing is selected. 3: the gate or Tempest
     itself failed, or the time was up; the stream keeps what was collected.
@@ -36,18 +41,48 @@ def command(workspace: Path | None, **options: object) -> None:
 def run_tempest(context: GateContext, options: dict[str, object]) -> None:
     """Raises TestsFailed when tests failed, and as ``ci_scripts.tempest.tempest_run.run_tempest`` does."""
     from ci_scripts.errors import InfrastructureError, TestsFailed
+    from ci_scripts.gates import gate_of
+    from ci_scripts.gates.watch import Watch
     from ci_scripts.settings import read_environment
-    from ci_scripts.tempest import checks, tempest_run
-    from ci_scripts.tempest.durations import remember_durations
-    from ci_scripts.tempest.partition import measured
+    from ci_scripts.tempest import tempest_run
+    from ci_scripts.tempest.reruns import rerun_failed
+    from ci_scripts.tempest.rounds import forget_rounds
     from ci_scripts.verdict.read_stream import read_stream
     from ci_scripts.verdict.tests_file import compare, read_selection
 
     tempest_run.require_gate(context)
+    watched = bool(read_environment().get("CI_WATCHED"))
+    forget_rounds(context.workspace)
+    shards = gate_of(context.settings.gate.kind).placeholders(context)
+    with Watch(context, shards):
+        if context.run.get("trial"):
+            _run_trial(context, watched)
+            return
+        plan = _plan(context, options, watched)
+        with _leftovers_noted(context):
+            tempest_run.run_tempest(context, plan)
+        selected = read_selection(context.workspace.selected_tests)
+        report = compare(read_stream(context.workspace.stream), selected)
+        _remember(context, report.stream.tests)
+        if report.counts["failed"] and not options["no_rerun"]:
+            rerun_failed(context, report, selected or (), watched=watched)
+    if report.counts["failed"]:
+        raise TestsFailed(
+            f"{report.counts['failed']} tests failed.", next_step="ci-summarize-results says who is to blame."
+        )
+    if report.counts["incomplete"]:
+        raise InfrastructureError(
+            f"{report.counts['incomplete']} selected tests have no outcome.", log=context.workspace.logs / "tempest"
+        )
+
+
+def _plan(context: GateContext, options: dict[str, object], watched: bool) -> Plan:
+    from ci_scripts.tempest import tempest_run
+
     minutes = options["timeout_minutes"]
     wanted = context.settings.tempest
     concurrency = options["concurrency"] or (None if wanted.concurrency == "auto" else wanted.concurrency)
-    plan = tempest_run.Plan(
+    return tempest_run.Plan(
         selection=tempest_run.selection_of(
             context,
             _text(options["regex"]),
@@ -57,26 +92,44 @@ def run_tempest(context: GateContext, options: dict[str, object]) -> None:
         concurrency=concurrency if isinstance(concurrency, int) else None,
         seconds=60.0 * minutes if isinstance(minutes, int) else context.settings.tempest_timeout_seconds,
         with_checks=not options["no_checks"],
-        watched=bool(read_environment().get("CI_WATCHED")),
+        watched=watched,
     )
-    tempest_run.run_tempest(context, plan)
-    content = read_stream(context.workspace.stream)
-    report = compare(content, read_selection(context.workspace.selected_tests))
+
+
+def _run_trial(context: GateContext, watched: bool) -> None:
+    """A fresh gate that is asked for certain tests only: what they say is for the verdict, not for an exit code."""
+    from ci_scripts.tempest.rounds import read_plans, run_round
+
+    for plan in read_plans(context.workspace):
+        with _leftovers_noted(context) if plan.mode == "all" else contextlib.nullcontext():
+            run_round(context, plan, watched=watched)
+
+
+@contextlib.contextmanager
+def _leftovers_noted(context: GateContext) -> Iterator[None]:
+    """What is there after the block and was not before, into logs/leftovers.json."""
+    from ci_scripts.gates.access import read_access
+    from ci_scripts.tempest.inventories import forget_leftovers, take, write_leftovers
+
+    forget_leftovers(context.workspace)
+    shards = read_access(context.workspace)
+    before = take(context, shards)
+    yield
+    write_leftovers(context, before, take(context, shards))
+
+
+def _remember(context: GateContext, tests: Sequence[TestOutcome]) -> None:
+    from ci_scripts.tempest import checks
+    from ci_scripts.tempest.durations import remember_durations
+    from ci_scripts.tempest.partition import measured
+
     outcomes = [
         (test.worker or "", test.id, start, start + (test.seconds or 0.0))
-        for test in content.tests
+        for test in tests
         if test.started and not test.id.startswith(checks.PREFIX)
         for start in [test.started.timestamp()]
     ]
     remember_durations(context.settings.cache_dir, measured(outcomes))
-    if report.counts["failed"]:
-        raise TestsFailed(
-            f"{report.counts['failed']} tests failed.", next_step="ci-summarize-results says who is to blame."
-        )
-    if report.counts["incomplete"]:
-        raise InfrastructureError(
-            f"{report.counts['incomplete']} selected tests have no outcome.", log=context.workspace.logs / "tempest"
-        )
 
 
 def _text(value: object) -> str | None:

@@ -10,7 +10,7 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ci_scripts.verdict.decide import Verdict
+    from ci_scripts.verdict.verdict import Facts, Verdict
     from ci_scripts.views.run_report import RunReport
     from ci_scripts.workspace import Workspace
 
@@ -66,29 +66,38 @@ def gather(workspace: Workspace) -> RunReport:
     """Tests, facts, proof and the verdict over them; writes nothing."""
     from datetime import UTC, datetime
 
-    from ci_scripts.verdict.decide import Facts, decide
-    from ci_scripts.verdict.proof import gather_proof
-    from ci_scripts.verdict.read_stream import read_stream
-    from ci_scripts.verdict.run_facts import read_run_facts, seconds_of_run
-    from ci_scripts.verdict.tests_file import compare, read_selection
+    from ci_scripts.verdict.decide import decide
+    from ci_scripts.verdict.run_facts import seconds_of_run
     from ci_scripts.verdict.untrusted_file import read_text
     from ci_scripts.views.run_report import RunReport
     from ci_scripts.workspace import utc_text
 
-    root = workspace.root
-    facts = read_run_facts(root)
-    tests = compare(read_stream(workspace.stream, inside=root), read_selection(workspace.selected_tests, inside=root))
+    facts = facts_of(workspace)
     verdict = decide(
-        Facts(facts, tests, gather_proof(root, facts)),
-        run_id=str(facts.run.get("run_id") or "")[:100],
+        facts,
+        run_id=str(facts.run.run.get("run_id") or "")[:100],
         made=utc_text(datetime.now(UTC)),
-        seconds=seconds_of_run(facts),
+        seconds=seconds_of_run(facts.run),
     )
     try:
-        packages, _ = read_text(workspace.packages_txt, limit=MAX_PACKAGES, inside=root)
+        packages, _ = read_text(workspace.packages_txt, limit=MAX_PACKAGES, inside=workspace.root)
     except OSError:
         packages = ""
-    return RunReport(verdict, tests, facts, tuple(line[:300] for line in packages.splitlines() if line.strip()))
+    lines = tuple(line[:300] for line in packages.splitlines() if line.strip())
+    run = facts.case.run
+    return RunReport(verdict, run.tests, run.facts, lines, run.rounds, facts.case.trials)
+
+
+def facts_of(workspace: Workspace) -> Facts:
+    """All that the decision over a workspace may look at; writes nothing."""
+    from ci_scripts.verdict.gate_runs import read_case
+    from ci_scripts.verdict.node_evidence import read_resources, resource_evidence
+    from ci_scripts.verdict.proof import gather_proof
+    from ci_scripts.verdict.verdict import Facts
+
+    root = workspace.root
+    case = read_case(root)
+    return Facts(case, gather_proof(root, case.run.facts), resources=resource_evidence(read_resources(root)[0]))
 
 
 def write_reports(workspace: Workspace, report: RunReport) -> None:

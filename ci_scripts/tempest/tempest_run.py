@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from ci_scripts.gates.access import ShardAccess, read_access
 from ci_scripts.gates.context import GateContext
 from ci_scripts.run_command import Background, start
 from ci_scripts.tempest import checks, workers
+from ci_scripts.tempest.crew import Crew, GateWatch, TimeIsUp
 from ci_scripts.tempest.durations import read_durations
 from ci_scripts.tempest.partition import split
 from ci_scripts.tempest.progress import Progress
@@ -22,8 +22,6 @@ from ci_scripts.tempest.stream_writer import StreamWriter
 from ci_scripts.workspace import write_text_atomically
 
 LIST_SECONDS = 300.0
-LOOK_SECONDS = 0.05
-WATCH_SECONDS = 0.5
 AUTO_WORKERS_PER_SHARD = 2
 
 
@@ -50,6 +48,9 @@ def run_tempest(context: GateContext, plan: Plan) -> None:
         with aborts.deferred():
             run.start()
         run.go()
+    except TimeIsUp:
+        context.record.outcome = "TIMED_OUT"
+        raise
     finally:
         with aborts.deferred():
             run.stop()
@@ -59,15 +60,13 @@ class _Run:
     def __init__(self, context: GateContext, plan: Plan) -> None:
         self.context = context
         self.plan = plan
-        self.gate = gate_of(context.settings.gate.kind)
         self.shards: list[ShardAccess] = read_access(context.workspace)
         self.environment = context.workspace.environments_dir / "tempest"
         self.folder = context.workspace.logs / "tempest"
         self.deadline = time.monotonic() + plan.seconds
-        self.next_watch = 0.0
+        self.watch = GateWatch(context)
+        self.crew = Crew(context, self.folder, self.deadline, self.watch)
         self.listing: Background | None = None
-        self.workers: list[workers.Worker] = []
-        self.threads: list[threading.Thread] = []
 
     def start(self) -> None:
         """The listing process and all workers, discovering side by side."""
@@ -77,12 +76,9 @@ class _Run:
             old.unlink(missing_ok=True)
         self.listing = self._start_listing(self.shards[0])
         per_shard = self.plan.concurrency or AUTO_WORKERS_PER_SHARD
-        argv = workers.runner_argv(self.environment)
-        for number in range(per_shard * len(self.shards)):
-            # Neighbours on different shards: worker 0 on shard 0, worker 1 on shard 1, and so on.
-            folder = Path(self.shards[number % len(self.shards)].tempest_dir)
-            env = workers.worker_environment(self.context.env, folder)
-            self.workers.append(workers.Worker(f"worker-{number}", argv, env, folder, self.folder))
+        # Neighbours on different shards: worker 0 on shard 0, worker 1 on shard 1, and so on.
+        count = per_shard * len(self.shards)
+        self.crew.start([(f"worker-{number}", self.shards[number % len(self.shards)]) for number in range(count)])
 
     def _start_listing(self, shard: ShardAccess) -> Background:
         folder = Path(shard.tempest_dir)
@@ -97,68 +93,29 @@ class _Run:
         assert self.listing is not None
         limit = min(self.deadline, time.monotonic() + LIST_SECONDS)
         with self.context.record.step("list the tests"):
-            found = workers.list_tests(self.listing, self.folder / "listing.subunit", limit, self._watch_gate)
+            found = workers.list_tests(self.listing, self.folder / "listing.subunit", limit, self.watch)
         chosen = self.plan.selection.choose(found)
         check_ids = checks.check_ids(self.context, self.shards) if self.plan.with_checks else []
         selected = [*chosen, *check_ids]
         write_text_atomically(self.context.workspace.selected_tests, "".join(f"{name}\n" for name in selected))
-        parts = split(chosen, len(self.workers), read_durations(self.context.settings.cache_dir))
+        count = len(self.crew.workers)
+        parts = split(chosen, count, read_durations(self.context.settings.cache_dir))
         say = self.context.record.say
-        say(f"{len(chosen)} of {len(found)} tests on {len(self.workers)} workers, {len(self.shards)} shards")
+        say(f"{len(chosen)} of {len(found)} tests on {count} workers, {len(self.shards)} shards")
         with (
             Progress(len(selected), say, watched=self.plan.watched) as progress,
             StreamWriter(self.context.workspace.stream, progress.ended) as writer,
         ):
             with self.context.record.step("run the tests"):
-                try:
-                    self._follow(parts, writer, progress)
-                finally:
-                    with aborts.deferred():
-                        self.stop()
-                for worker in self.workers:
-                    worker.require_good()
+                self.crew.run(parts, writer, progress)
             if self.plan.with_checks:
                 checks.run_checks(self.context, self.shards, writer)
 
-    def _follow(self, parts: list[list[str]], writer: StreamWriter, progress: Progress) -> None:
-        self.threads = [workers.follow(worker, writer) for worker in self.workers]
-        while True:
-            self._watch_gate()
-            progress.tick()
-            for worker, part in zip(self.workers, parts, strict=True):
-                worker.feed(part)
-                worker.require_good()
-            if all(worker.exit_code is not None for worker in self.workers):
-                break
-            if time.monotonic() > self.deadline:
-                self.context.record.outcome = "TIMED_OUT"
-                raise InfrastructureError(
-                    f"the tests were stopped after {self.plan.seconds:g} s; what ran is in the stream.",
-                    log=self.folder,
-                    next_step="a slow node wants a longer tempest.timeout_minutes or more shards.",
-                )
-            time.sleep(LOOK_SECONDS)
-        # A worker that died while the gate did is the gate's death, whichever was seen first.
-        self._watch_gate(now=True)
-
-    def _watch_gate(self, now: bool = False) -> None:
-        if now or time.monotonic() >= self.next_watch:
-            self.next_watch = time.monotonic() + WATCH_SECONDS
-            problem = self.gate.problem(self.context)
-            if problem is not None:
-                raise InfrastructureError(
-                    f"the gate broke while the tests ran: {problem}",
-                    next_step="read that log; the tests say nothing about the change.",
-                )
-
     def stop(self) -> None:
-        """End all processes, then read what they still left; safe to call twice."""
+        """End all processes; safe to call twice."""
         if self.listing is not None and self.listing.exit_code() is None:
             self.listing.stop(1.0)
-        for worker in self.workers:
-            worker.stop()
-        for thread in self.threads:
-            thread.join(timeout=10.0)
+        self.crew.stop()
 
 
 def require_gate(context: GateContext) -> None:

@@ -3,18 +3,37 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
+
+# stage: how a stage ended; service: how one of the gate's processes ended; rerun, control: a failed test once more, on
+# the same gate and on fresh ones; package: what moved since the last green run; leak: what the tests left behind.
+Kind = Literal[
+    "stage",
+    "service",
+    "test",
+    "check",
+    "rerun",
+    "control",
+    "probe",
+    "signature",
+    "resource",
+    "package",
+    "history",
+    "leak",
+    "proof",
+    "stream",
+    "file",
+]
 
 
 @dataclass(frozen=True)
 class Evidence:
     """A fact that a decision rests on.
 
-    ``kind`` is a short word (stage, service, test, stream, proof, file), ``time`` ISO 8601 in UTC or None,
-    ``file`` is relative to the workspace.
+    ``time`` is ISO 8601 in UTC, None where the fact has none; ``file`` is relative to the workspace.
     """
 
-    kind: str
+    kind: Kind
     time: str | None
     text: str
     file: str | None = None

@@ -22,7 +22,10 @@ TAIL = 4_000
 
 @dataclass(frozen=True)
 class StageFact:
-    """One stages/<name>.json. ``exit_code`` is None where the stage did not live to write it."""
+    """One stages/<name>.json. ``exit_code`` is None where the stage did not live to write it.
+
+    ``with_change`` says whether the change had a part in it when it ended.
+    """
 
     name: str
     started: str | None
@@ -31,6 +34,7 @@ class StageFact:
     reason: str | None
     outcome: str | None
     steps: tuple[tuple[str, str | None, float | None], ...] = ()
+    with_change: bool = True
 
 
 @dataclass(frozen=True)
@@ -133,6 +137,8 @@ def _stage(name: str, data: dict[str, Any]) -> StageFact:
         reason=_words(data.get("reason")),
         outcome=_words(data.get("outcome")),
         steps=tuple(steps),
+        # prepare-gate and run-gate say so; all other stages work with what the change is part of.
+        with_change=data.get("with_change") is True if name in ("prepare-gate", "run-gate") else True,
     )
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ci_scripts.verdict.decide import Verdict
 from ci_scripts.verdict.run_facts import RunFacts
 from ci_scripts.verdict.tests_file import TestsReport
+from ci_scripts.verdict.verdict import Verdict
 
 
 @dataclass(frozen=True)

@@ -62,6 +62,7 @@ def install(context: GateContext, environment: Path) -> InstalledDriver:
     log = workspace.logs / "install-driver.log"
     # What is there already is a constraint: a driver that wants another release must say so loudly.
     held = [workspace.environments_dir / f"openstack{part}.txt" for part in ("", "-checkouts")]
+    held += _packages_before(context)
     extra = [word for path in held if path.exists() for word in ("--constraint", str(path))]
     for constraints in sorted(workspace.environments_dir.glob("openstack-constraints-*.txt")):
         extra += ["--build-constraints", str(constraints)]
@@ -78,6 +79,19 @@ def install(context: GateContext, environment: Path) -> InstalledDriver:
         ) from error
     commit = checkout["commit"] if checkout else _hash_of(Path(source))
     return InstalledDriver(described["name"], described["version"], commit, source, described["mechanism_drivers"])
+
+
+def _packages_before(context: GateContext) -> list[Path]:
+    """In a trial that has the same driver as the run: every package of the run's environment, as a constraint."""
+    like, project = context.run.get("like"), context.run["change"]["project"]
+    before = Path(like).parent / "logs" / "packages.txt" if like else None
+    if before is None or project == context.settings.driver.project or not before.is_file():
+        return []
+    openstack = before.read_text(errors="replace").split("# tempest:")[0]
+    pinned = context.workspace.environments_dir / "packages-before.txt"
+    lines = [line for line in openstack.splitlines() if re.fullmatch(r"[A-Za-z0-9._-]+==\S+", line)]
+    write_text_atomically(pinned, "\n".join(lines) + "\n")
+    return [pinned]
 
 
 def write_record(context: GateContext, installed: InstalledDriver) -> None:

@@ -54,7 +54,8 @@ def prepare_environments(context: GateContext) -> tuple[dict[str, Path], bool]:
     if branch and branch.tempest:
         tempest_packages = [f"tempest=={branch.tempest}" if p == "tempest" else p for p in tempest_packages]
     tempest = Requirements("tempest", tempest_packages, [], constraints, python)
-    places = Places(workspace.environments_dir, settings.cache_dir, workspace.logs)
+    like = context.run.get("like")
+    places = Places(workspace.environments_dir, settings.cache_dir, workspace.logs, Path(like) if like else None)
     made = {}
     for wanted in (openstack, tempest):
         with context.record.step(f"prepare the environment {wanted.name}"):

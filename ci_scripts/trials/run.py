@@ -1,0 +1,80 @@
+"""Trials one after the other, until the verdict needs no more of them."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Mapping
+
+from ci_scripts.errors import CIError, Interrupted, Terminated
+from ci_scripts.gates.context import GateContext
+from ci_scripts.gates.hooks import run_hooks
+from ci_scripts.process_tree import stop_orphans
+from ci_scripts.stage_log import stage
+from ci_scripts.tempest.rounds import write_plans
+from ci_scripts.trials.prepare import prepare_trial
+from ci_scripts.trials.rounds_for import rounds_for
+from ci_scripts.verdict.gate_runs import TRIALS, Case, read_case
+from ci_scripts.verdict.tests_file import read_selection
+from ci_scripts.verdict.trial_plan import WantedTrial, next_trial
+from ci_scripts.workspace import RUN_ID_VARIABLE, Workspace
+
+LEAST_SECONDS = 20.0
+
+
+def run_trials(
+    context: GateContext, environment: Mapping[str, str], flags: Mapping[str, object], *, by_hand: bool = False
+) -> int:
+    """Run what ``next_trial`` asks for, within verdict.timeout_minutes; the number of trials that were run.
+
+    A trial that fails is no error: it is evidence. Raises Interrupted or Terminated.
+    """
+    policy = context.settings.verdict.control_run
+    if policy == "never" and not by_hand:
+        return 0
+    deadline = time.monotonic() + 60.0 * context.settings.verdict.timeout_minutes
+    count = 0
+    while True:
+        case = read_case(context.workspace.root)
+        always = by_hand or policy == "always"
+        wanted = next_trial(case, replays=context.settings.verdict.replays, always=always)
+        if wanted is None:
+            return count
+        seconds = deadline - time.monotonic()
+        if seconds < LEAST_SECONDS:
+            context.record.say(f"no time is left for trial {wanted.number}: verdict.timeout_minutes is over")
+            return count
+        with context.record.step(f"trial {wanted.number}, {wanted.role}: {wanted.why}"):
+            _run_trial(context, environment, flags, wanted, case, seconds)
+        count += 1
+
+
+def _run_trial(
+    outer: GateContext,
+    environment: Mapping[str, str],
+    flags: Mapping[str, object],
+    wanted: WantedTrial,
+    case: Case,
+    seconds: float,
+) -> None:
+    workspace = Workspace(outer.workspace.root / TRIALS / f"{wanted.number}-{wanted.role}")
+    shutil.rmtree(workspace.root, ignore_errors=True)
+    workspace.make_folders()
+    run_id = f"{outer.run['run_id']}-{wanted.number}"
+    inner = {**environment, RUN_ID_VARIABLE: run_id}
+    selected = read_selection(outer.workspace.selected_tests, inside=outer.workspace.root) or []
+    shards = case.run.shards
+    limit = float(outer.settings.tempest_timeout_seconds)
+    with workspace.lock(run_id=run_id, environment={}):
+        try:
+            with stage(workspace, "prepare-gate") as record:
+                prepare_trial(outer, workspace, wanted, inner, record)
+            write_plans(workspace, rounds_for(wanted, case.run.tests, selected, shards, limit))
+            with stage(workspace, "run-gate") as record:
+                run_hooks(GateContext.of_run(workspace, record, inner, flags), seconds)
+        except (Interrupted, Terminated):
+            raise
+        except CIError as error:
+            outer.record.say(f"trial {wanted.number} failed: {error.what}")
+        finally:
+            stop_orphans()

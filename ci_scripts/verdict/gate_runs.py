@@ -1,0 +1,132 @@
+"""A run and its trials, each as what its gate showed: stages, services, tests, reruns, probes."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+from ci_scripts.verdict.node_evidence import LeftoverFact, ProbeFact, read_leftovers, read_probes, red_during
+from ci_scripts.verdict.read_stream import read_stream
+from ci_scripts.verdict.rerun_facts import RoundFact, read_rounds
+from ci_scripts.verdict.run_facts import RunFacts, StageFact, moment_of, read_run_facts
+from ci_scripts.verdict.tests_file import TestsReport, compare, read_selection
+
+TRIALS = "trials"
+CONTROL, CHANGE = "control", "change"
+MODES = ("start", "alone", "neighbours", "all")
+MAX_TRIALS = 20
+_FOLDER = re.compile(r"([1-9][0-9]?)-(control|change)\Z")
+IN_ORDER = ("prepare-gate", "run-gate", "install-driver", "start-gate", "run-tempest")
+
+
+@dataclass(frozen=True)
+class GateRun:
+    """What one gate showed. ``role`` is run, control or change; ``folder`` relative to the run's workspace."""
+
+    folder: str
+    role: Literal["run", "control", "change"]
+    mode: str
+    facts: RunFacts
+    tests: TestsReport
+    rounds: tuple[RoundFact, ...] = ()
+    probes: tuple[ProbeFact, ...] = ()
+    leftovers: tuple[LeftoverFact, ...] = ()
+    problems: tuple[str, ...] = ()
+
+    @property
+    def shards(self) -> int:
+        """How many pairs of Keystone and Neutron there were."""
+        return len({service.shard for service in self.facts.services or () if service.name == "neutron"}) or 1
+
+    @property
+    def label(self) -> str:
+        """How people are told of it: the run, control run 1, run 2 with the change."""
+        if self.role == "run":
+            return "the run"
+        number = self.folder.rpartition("/")[2].partition("-")[0]
+        return f"control run {number}" if self.role == CONTROL else f"trial {number} with the change"
+
+    def failed_stage(self) -> StageFact | None:
+        """The innermost stage that failed: what a hook called says more than run-gate, which called the hook."""
+        for name in ("prepare-gate", "install-driver", "start-gate", "run-tempest", "run-gate"):
+            stage = self.facts.stage(name)
+            if stage is not None and stage.exit_code not in ((0, 1) if name == "run-tempest" else (0,)):
+                return stage
+        return None
+
+    def finished(self) -> bool:
+        """Whether it was taken through its gate to the end, with nothing of the gate lost on the way."""
+        outer = self.facts.stage("run-gate")
+        return self.failed_stage() is None and outer is not None and outer.exit_code == 0
+
+    def left_in(self, inventory: str) -> int:
+        """How many things the tests left behind in an inventory, in all shards."""
+        return sum(left.left_count for left in self.leftovers if left.name == inventory)
+
+    def red_probes(self) -> tuple[ProbeFact, ...]:
+        """Red answers between the start of the first hook and the end, plus or minus one interval."""
+        started, ended = self.times()
+        if started is None or ended is None:
+            return tuple(fact for fact in self.probes if fact.red)
+        return red_during(self.probes, started, ended)
+
+    def times(self) -> tuple[datetime | None, datetime | None]:
+        """Start and end of run-gate, None where they are not known."""
+        outer = self.facts.stage("run-gate")
+        return (moment_of(outer.started), moment_of(outer.ended)) if outer is not None else (None, None)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A run with its trials, in the order in which they were made."""
+
+    run: GateRun
+    trials: tuple[GateRun, ...] = ()
+
+    def of(self, role: str, mode: str) -> tuple[GateRun, ...]:
+        """The trials of one role and mode."""
+        return tuple(trial for trial in self.trials if trial.role == role and trial.mode == mode)
+
+
+def read_case(root: Path) -> Case:
+    """Everything that a workspace says of its run and trials. Never raises on account of a file."""
+    run = _read(root, ".", "run", "")
+    trials = []
+    for name in _trial_names(root)[:MAX_TRIALS]:
+        match = _FOLDER.match(name)
+        assert match is not None
+        role: Literal["control", "change"] = "control" if match.group(2) == CONTROL else "change"
+        trial = _read(root / TRIALS / name, f"{TRIALS}/{name}", role, "")
+        said = trial.facts.run.get("trial")
+        mode = said.get("mode") if isinstance(said, dict) else None
+        # A trial of which nobody knows what it was for proves nothing.
+        if mode in MODES:
+            trials.append(replace(trial, mode=mode))
+    return Case(run, tuple(trials))
+
+
+def _read(root: Path, folder: str, role: Literal["run", "control", "change"], mode: str) -> GateRun:
+    facts = read_run_facts(root)
+    selected = read_selection(root / "logs" / "selected-tests.txt", inside=root)
+    tests = compare(read_stream(root / "logs" / "testrepository.subunit", inside=root), selected)
+    rounds, problems = read_rounds(root)
+    probes, more = read_probes(root)
+    leftovers, most = read_leftovers(root)
+    return GateRun(folder, role, mode, facts, tests, rounds, probes, leftovers, (*problems, *more, *most))
+
+
+def _trial_names(root: Path) -> list[str]:
+    folder = root / TRIALS
+    if folder.is_symlink():
+        return []
+    try:
+        with os.scandir(folder) as entries:
+            found = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
+    except OSError:
+        return []
+    names = [name for name in found if _FOLDER.match(name)]
+    return sorted(names, key=lambda name: int(name.partition("-")[0]))

@@ -1,0 +1,251 @@
+"""Rules that look at the run alone: what ends a case before anybody asks whose failure it is, and what makes a pass."""
+
+from __future__ import annotations
+
+from ci_scripts.verdict.evidence import Evidence
+from ci_scripts.verdict.run_facts import NODE_STAGES, StageFact
+from ci_scripts.verdict.saying import first_of, of_service, of_stage, of_stream, say_service, say_stage
+from ci_scripts.verdict.symptoms import CHECKS
+from ci_scripts.verdict.verdict import Facts, Finding, Rule
+
+IN_HOOKS = ("install-driver", "start-gate", "run-tempest")
+# Zuul's words that a stage may write as its outcome and that are the CI's own failure.
+WORDS_OF_STAGES = (
+    "TIMED_OUT",
+    "NODE_FAILURE",
+    "RETRY_LIMIT",
+    "POST_FAILURE",
+    "CONFIG_ERROR",
+    "DISK_FULL",
+    "ERROR",
+)
+
+
+def word_of_failure(facts: Facts) -> str:
+    """Zuul's word for a failure that is not the change's: what a stage said, else what was lost."""
+    for stage in facts.run.stages:
+        if stage.name in NODE_STAGES and stage.outcome in WORDS_OF_STAGES:
+            return stage.outcome
+    if any(entry.text.startswith("disk") for entry in facts.resources):
+        return "DISK_FULL"
+    # The change was not tested because what it should run on was not there.
+    lost = [service for service in facts.run.services or () if service.state in ("died", "hung")]
+    return "NODE_FAILURE" if lost else "ERROR"
+
+
+def _nothing_to_test(facts: Facts) -> Finding | None:
+    # A node cannot hide failures behind a word of prepare-gate: once tests ran, there was something to test.
+    if facts.run.early_outcome is None or facts.tests.tests:
+        return None
+    stage = facts.run.stage("prepare-gate")
+    why = stage.reason if stage is not None else None
+    evidence = (of_stage(stage),) if stage is not None else ()
+    return Finding(facts.run.early_outcome, "nobody", 4, (why or "ci-prepare-gate found nothing to test",), evidence)
+
+
+def _aborted(facts: Facts) -> Finding | None:
+    outer = facts.run.stage("run-gate")
+    # run-gate ends a hook with SIGTERM too: at its time-out, or when a service died. That is no abort.
+    ended_by_run_gate = outer is not None and outer.exit_code not in (None, 0, 130, 143)
+    for stage in facts.run.stages:
+        if ended_by_run_gate and stage.name in IN_HOOKS:
+            continue
+        if stage.exit_code in (130, 143):
+            how = "interrupted" if stage.exit_code == 130 else "aborted"
+            return Finding("ABORTED", "nobody", stage.exit_code, (f"{stage.name} was {how}",), (of_stage(stage),))
+    return None
+
+
+def _wrong_configuration(facts: Facts) -> Finding | None:
+    failed = [stage for stage in _failed_stages(facts) if stage.exit_code == 2]
+    return _of_failed("CONFIG_ERROR", failed)
+
+
+def _failed_before_the_change(facts: Facts) -> Finding | None:
+    failed = [stage for stage in _failed_stages(facts) if not stage.with_change]
+    found = _of_failed(word_of_failure(facts), failed)
+    if found is None:
+        return None
+    lost = [service for service in facts.run.services or () if service.state in ("died", "hung", "starting")]
+    reasons = (*found.reasons, *map(say_service, lost))
+    return Finding(found.outcome, "ci", 3, first_of(reasons), (*found.evidence, *map(of_service, lost)))
+
+
+def _damaged_facts(facts: Facts) -> Finding | None:
+    problems = facts.run.problems
+    evidence = tuple(Evidence("file", None, problem) for problem in problems)
+    return Finding("ERROR", "ci", 3, first_of(problems), evidence) if problems else None
+
+
+def _no_tests(facts: Facts) -> Finding | None:
+    if any(test.status != "incomplete" for test in facts.tests.tests) or _stage_failed(facts):
+        return None
+    reasons = first_of(facts.tests.stream.problems) or ("the stream holds no test",)
+    return Finding("ERROR", "ci", 3, ("no test has an outcome", *reasons), (of_stream(facts.tests),))
+
+
+def _incomplete(facts: Facts) -> Finding | None:
+    incomplete = facts.tests.with_status("incomplete")
+    if (not incomplete and not facts.tests.stream.truncated) or _stage_failed(facts):
+        return None
+    reasons = [f"{test.id}: {test.reason}" for test in incomplete]
+    if facts.tests.stream.truncated:
+        reasons = [*facts.tests.stream.problems, *reasons]
+    if incomplete:
+        reasons.insert(0, f"{len(incomplete)} tests have no outcome")
+    return Finding("ERROR", "ci", 3, first_of(reasons), (of_stream(facts.tests),))
+
+
+def _selection_unknown(facts: Facts) -> Finding | None:
+    if facts.tests.selected is not None or _stage_failed(facts):
+        return None
+    why = "logs/selected-tests.txt is missing, so nobody knows whether all tests ran"
+    return Finding("ERROR", "unknown", 3, (why,), (of_stream(facts.tests),))
+
+
+def _health_unknown(facts: Facts) -> Finding | None:
+    if facts.run.services or _stage_failed(facts):
+        return None
+    why = "logs/gate/gate-status.json is missing or empty, so nobody knows whether the gate was healthy"
+    return Finding("ERROR", "unknown", 3, (why,))
+
+
+def _never_ran(facts: Facts) -> Finding | None:
+    if facts.run.stage("run-gate") is not None or facts.run.stage("run-tempest") is not None or _stage_failed(facts):
+        return None
+    return Finding("ERROR", "ci", 3, ("no stage ran that could have tested the change",))
+
+
+def _nothing_passed(facts: Facts) -> Finding | None:
+    if any(test.status == "passed" and not test.id.startswith(CHECKS) for test in facts.tests.tests):
+        return None
+    flaky = {judgement.symptom.name for judgement in facts.judged("flaky")}
+    if flaky:
+        return None
+    skips = len(facts.tests.with_status("skipped"))
+    return Finding("ERROR", "ci", 3, (f"no test passed; {skips} were skipped",), (of_stream(facts.tests),))
+
+
+def _unproved(facts: Facts) -> Finding | None:
+    if facts.proof.complete:
+        return None
+    open_items = [item for item in facts.proof.items if not item.ok]
+    reasons = first_of(f"{item.name}: {item.text}" for item in open_items) or ("there is no proof",)
+    evidence = tuple(Evidence("proof", None, f"{item.name}: {item.text}") for item in open_items)
+    return Finding("ERROR", "ci", 3, reasons, evidence)
+
+
+def _passed_with_flaky_tests(facts: Facts) -> Finding | None:
+    flaky = facts.judged("flaky")
+    if not flaky:
+        return None
+    reasons = (f"{len(flaky)} tests failed once and passed each time they ran again", *_counts(facts))
+    evidence = tuple(Evidence("rerun", None, f"{entry.symptom.name}: {entry.why}") for entry in flaky)
+    return Finding("SUCCESS", "nobody", 0, reasons, (*evidence, *_proofs(facts)))
+
+
+def _passed(facts: Facts) -> Finding:
+    return Finding("SUCCESS", "nobody", 0, _counts(facts), _proofs(facts))
+
+
+def _counts(facts: Facts) -> tuple[str]:
+    counts = facts.tests.counts
+    failed = "none failed" if not counts["failed"] else f"{counts['failed']} failed at first"
+    return (f"{counts['passed']} tests passed, {counts['skipped']} were skipped, {failed}",)
+
+
+def _proofs(facts: Facts) -> tuple[Evidence, ...]:
+    return tuple(Evidence("proof", None, f"{item.name}: {item.text}") for item in facts.proof.items)
+
+
+def _stage_failed(facts: Facts) -> bool:
+    return bool(_failed_stages(facts))
+
+
+def _failed_stages(facts: Facts) -> list[StageFact]:
+    # run-tempest says 1 when tests failed: that is a result, not a failure of the stage.
+    fine = {"run-tempest": (0, 1)}
+    node = [stage for stage in facts.run.stages if stage.name in NODE_STAGES]
+    return [stage for stage in node if stage.exit_code not in fine.get(stage.name, (0,))]
+
+
+def _of_failed(outcome: str, failed: list[StageFact]) -> Finding | None:
+    if not failed:
+        return None
+    return Finding(outcome, "ci", 3, first_of(map(say_stage, failed)), tuple(map(of_stage, failed)))
+
+
+BEFORE_BLAME: tuple[Rule, ...] = (
+    Rule(
+        "nothing-to-test",
+        "prepare-gate found nothing to test, or a merge conflict.",
+        "a change that merges and touches files that matter.",
+        _nothing_to_test,
+    ),
+    Rule(
+        "aborted",
+        "Somebody stopped the run; that wins over all that the stopping broke.",
+        "a run that nobody stops.",
+        _aborted,
+    ),
+    Rule(
+        "configuration-wrong",
+        "A stage refused its options or configuration.",
+        "a right configuration.",
+        _wrong_configuration,
+    ),
+    Rule(
+        "failed-before-the-change",
+        "Something failed before anything of the change had run.",
+        "a CI that is whole: git servers, package index, services and green probes.",
+        _failed_before_the_change,
+    ),
+    Rule(
+        "facts-damaged",
+        "A file in which the run describes itself cannot be read.",
+        "readable files.",
+        _damaged_facts,
+    ),
+    Rule("never-ran", "Nothing was run on a gate.", "ci-run-gate, to its end.", _never_ran),
+    Rule("no-tests", "No test has an outcome, and no stage says why.", "a stream with tests.", _no_tests),
+    Rule(
+        "incomplete",
+        "A selected test has no outcome, or the stream is cut, and no stage says why.",
+        "an outcome for each selected test in a whole stream.",
+        _incomplete,
+    ),
+    Rule(
+        "selection-unknown",
+        "Nobody wrote down which tests were to run.",
+        "logs/selected-tests.txt.",
+        _selection_unknown,
+    ),
+    Rule(
+        "gate-health-unknown",
+        "The gate did not say that it was healthy.",
+        "logs/gate/gate-status.json.",
+        _health_unknown,
+    ),
+)
+
+AFTER_BLAME: tuple[Rule, ...] = (
+    Rule("nothing-passed", "Tests were skipped and none passed.", "one test that passes.", _nothing_passed),
+    Rule(
+        "unproved",
+        "All passed, but nothing proves that they tested the change.",
+        "proof that the change and the driver were what ran.",
+        _unproved,
+    ),
+    Rule(
+        "passed-with-flaky-tests",
+        "Tests failed once, passed alone and passed each time with their neighbours; the others passed.",
+        "a test that fails again.",
+        _passed_with_flaky_tests,
+    ),
+    Rule(
+        "passed",
+        "All selected tests passed or were skipped on a healthy gate, and it is proved.",
+        "a failed test, or less proof.",
+        _passed,
+    ),
+)

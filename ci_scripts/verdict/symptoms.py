@@ -1,0 +1,146 @@
+"""What went wrong on a gate, in a form that can be looked for on another one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from ci_scripts.verdict.gate_runs import CONTROL, GateRun
+from ci_scripts.verdict.rerun_facts import status_in
+from ci_scripts.verdict.run_facts import StageFact
+
+CHECKS = "checks."
+LOST = ("died", "hung")
+BAD = ("failed", "incomplete")
+BEFORE_TESTS = ("prepare-gate", "install-driver", "start-gate")
+Kind = Literal["stage", "service", "test", "check", "probe", "leak"]
+# persistent: failed alone too; returned: passed alone, failed again with its neighbours; flaky: failed once only.
+Again = Literal["persistent", "returned", "flaky", "not-rerun"]
+Seen = Literal["shown", "absent", "unknown"]
+
+
+@dataclass(frozen=True)
+class Symptom:
+    """``name`` is a stage, service, test, check, probe or inventory; ``again`` what the reruns of a test showed.
+
+    ``returned`` counts the replays with its neighbours in which a test failed again.
+    """
+
+    kind: Kind
+    name: str
+    text: str
+    again: Again = "not-rerun"
+    returned: int = 0
+
+
+def symptoms_of(run: GateRun) -> tuple[Symptom, ...]:
+    """Everything that went wrong while the change had a part in it, the most telling first."""
+    found = [*_tests(run), *_services(run), *_stages(run), *_probes(run), *_leaks(run)]
+    return tuple(found)
+
+
+def seen_in(trial: GateRun, symptom: Symptom) -> Seen:
+    """Whether a trial shows a symptom; unknown where it did not come far enough to show it."""
+    if symptom.kind == "stage":
+        return _stage_seen(trial, symptom.name)
+    if symptom.kind == "service":
+        if any(service.name == symptom.name and service.state in LOST for service in trial.facts.services or ()):
+            return "shown"
+        return "absent" if trial.finished() else "unknown"
+    if symptom.kind == "probe":
+        if any(fact.probe == symptom.name for fact in trial.red_probes()):
+            return "shown"
+        return "absent" if trial.finished() else "unknown"
+    if symptom.kind == "leak":
+        if not trial.finished():
+            return "unknown"
+        return "shown" if trial.left_in(symptom.name) else "absent"
+    return _test_seen(trial, symptom.name)
+
+
+def is_fit(control: GateRun) -> bool:
+    """Whether a control run may speak against the change: taken to its end, nothing lost, all probes green."""
+    return control.role == CONTROL and control.finished() and not control.red_probes() and not _services(control)
+
+
+def _tests(run: GateRun) -> list[Symptom]:
+    broke = run.failed_stage() is not None
+    found = []
+    for test in run.tests.tests:
+        hung = test.status == "incomplete" and test.started is not None and broke
+        if test.status != "failed" and not hung:
+            continue
+        if test.id.startswith(CHECKS):
+            found.append(Symptom("check", test.id, f"the check {test.id} does not hold"))
+            continue
+        again, returned = _again(run, test.id)
+        how = "did not end" if hung else "failed"
+        found.append(Symptom("test", test.id, f"{test.id} {how}", again, returned))
+    order = ("persistent", "returned", "not-rerun", "flaky")
+    return sorted(found, key=lambda symptom: (symptom.kind == "check", order.index(symptom.again)))
+
+
+def _again(run: GateRun, test_id: str) -> tuple[Again, int]:
+    alone = [status_in(entry.tests, test_id) for entry in run.rounds if entry.mode == "alone"]
+    if not alone or alone[0] not in ("passed", *BAD):
+        return "not-rerun", 0
+    if alone[0] in BAD:
+        return "persistent", 0
+    beside = [entry for entry in run.rounds if entry.mode == "neighbours"]
+    statuses = [status_in(entry.tests, test_id) for entry in beside]
+    returned = sum(status in BAD for status in statuses)
+    if returned:
+        return "returned", returned
+    all_passed = bool(statuses) and all(status == "passed" for status in statuses)
+    return ("flaky", 0) if all_passed and all(entry.ended for entry in beside) else ("not-rerun", 0)
+
+
+def _services(run: GateRun) -> list[Symptom]:
+    lost: dict[str, Symptom] = {}
+    for service in run.facts.services or ():
+        if service.state in LOST or (service.state == "starting" and run.failed_stage() is not None):
+            how = "never became ready" if service.state == "starting" else service.state
+            lost.setdefault(service.name, Symptom("service", service.name, f"{service.name} {how}"))
+    return list(lost.values())
+
+
+def _stages(run: GateRun) -> list[Symptom]:
+    failed = run.failed_stage()
+    if failed is None or not failed.with_change:
+        return []
+    if failed.name == "run-gate" and _red_after(run):
+        return []
+    word = f" ({failed.outcome})" if failed.outcome else ""
+    return [Symptom("stage", failed.name, f"{failed.name} failed{word}: {failed.reason or 'no reason given'}")]
+
+
+def _red_after(run: GateRun) -> list[str]:
+    return sorted({fact.probe for fact in run.probes if fact.red and fact.phase == "after"})
+
+
+def _probes(run: GateRun) -> list[Symptom]:
+    return [Symptom("probe", name, f"the probe {name} was red after the tests") for name in _red_after(run)]
+
+
+def _leaks(run: GateRun) -> list[Symptom]:
+    if run.failed_stage() is not None or any(test.status in BAD for test in run.tests.tests):
+        # What failed tests leave behind says nothing.
+        return []
+    names = dict.fromkeys(left.name for left in run.leftovers if left.left_count)
+    return [Symptom("leak", name, f"the tests left {run.left_in(name)} things in {name}") for name in names]
+
+
+def _stage_seen(trial: GateRun, name: str) -> Seen:
+    stage: StageFact | None = trial.facts.stage(name)
+    if stage is None or stage.exit_code is None:
+        return "unknown"
+    if stage.exit_code in ((0, 1) if name == "run-tempest" else (0,)):
+        return "absent"
+    return "shown" if stage.with_change else "unknown"
+
+
+def _test_seen(trial: GateRun, test_id: str) -> Seen:
+    statuses = [status_in(entry.tests, test_id) for entry in trial.rounds]
+    if any(status in BAD for status in statuses):
+        return "shown"
+    return "absent" if statuses and all(status == "passed" for status in statuses) else "unknown"
