@@ -8,7 +8,7 @@ DEMO := .demo
 READY := $(VENV)/.installed
 
 .NOTPARALLEL:
-.PHONY: demo demo-neutron test lint unit integration bench clean
+.PHONY: demo demo-neutron test lint unit integration bench bench-blame clean
 
 $(READY): setup.cfg pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -51,6 +51,10 @@ integration: $(READY)
 
 bench: $(READY)
 	$(BIN)/python benchmarks/run_all.py
+
+# One fault each, on the real gate: about an hour. --only NAME runs a part; --list names them.
+bench-blame: $(READY) $(DEMO)/neutron.tar.gz
+	$(BIN)/python -m benchmarks.blame.run_all --neutron-sdist $(DEMO)/neutron.tar.gz --write-results
 
 clean:
 	rm -rf $(VENV) $(DEMO) .ci-runs build dist *.egg-info

@@ -120,11 +120,9 @@ def _database(value: str) -> str:
 
 
 def _history_url(value: str) -> str:
-    if not re.fullmatch(r"(?:sqlite|postgresql(?:\+[a-z0-9]+)?|mysql\+pymysql)://\S*", value):
-        raise ValueError(
-            "must be sqlite:///path, postgresql+psycopg://user@host/name or mysql+pymysql://user@host/name"
-        )
-    if re.match(r"[^/]+://[^/\s@:]*:[^/@]*@", value):
+    if not re.fullmatch(r"(?:sqlite|postgresql(?:\+psycopg)?)://\S*", value):
+        raise ValueError("must be sqlite:///path or postgresql://user@host:port/name")
+    if re.search(r"[?&]password=", value) or re.match(r"[^/]+://[^/\s@:]*:[^/@]*@", value):
         raise ValueError("holds a password: name its file or variable with password_file or password_environment")
     return value
 

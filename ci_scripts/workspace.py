@@ -46,6 +46,8 @@ class Workspace:
         self.testr_results = self.logs / "testr_results.html"
         self.gate_logs = self.logs / "gate"
         self.gate_status = self.gate_logs / "gate-status.json"
+        self.reruns = self.logs / "reruns"
+        self.trials = self.root / "trials"
         self.lock_file = self.root / ".lock"
 
     def make_folders(self) -> None:

@@ -6,7 +6,10 @@ import importlib
 
 import click
 
-_VERBS = {"doctor": "Check the configuration and everything the job needs."}
+_VERBS = {
+    "doctor": "Check the configuration and everything the job needs.",
+    "explain": "Tell rule by rule why a finished run has its verdict.",
+}
 
 
 class _Verbs(click.Group):

@@ -65,7 +65,7 @@ def open_new_run(
 
 
 def forget_later_stages(workspace: Workspace, name: str) -> None:
-    """A stage that is run again by hand makes what followed it out of date: their records, and the stream.
+    """A stage that is run again by hand makes what followed it out of date: their records, the stream and the trials.
 
     What run-gate recorded goes with them, but for stop-gate, which only cleans up.
     """
@@ -74,9 +74,13 @@ def forget_later_stages(workspace: Workspace, name: str) -> None:
     later = IN_ORDER[IN_ORDER.index(name) + 1 :]
     for stale in ("run-gate", *later):
         (workspace.stages_dir / f"{stale}.json").unlink(missing_ok=True)
+    # They were made for failures of the run as it was; run-gate may ask for others now.
+    _delete(workspace.trials)
+    (workspace.stages_dir / "control-runs.json").unlink(missing_ok=True)
     if "run-tempest" in later:
         workspace.stream.unlink(missing_ok=True)
         workspace.selected_tests.unlink(missing_ok=True)
+        _delete(workspace.reruns)
 
 
 def forget_earlier_run(workspace: Workspace, kind: str) -> None:
@@ -85,8 +89,6 @@ def forget_earlier_run(workspace: Workspace, kind: str) -> None:
     Only folders that hold a run.json are touched, and only the names of a run: Jenkins' workspace may hold more.
     To be called with the lock held, before the stage is recorded. Raises ConfigurationError while a gate runs there.
     """
-    import shutil
-
     from ci_scripts.errors import ConfigurationError
     from ci_scripts.gates import gate_of
 
@@ -96,11 +98,8 @@ def forget_earlier_run(workspace: Workspace, kind: str) -> None:
     folders = (workspace.stages_dir, workspace.src, workspace.environments_dir, workspace.gate_dir)
     files = (workspace.environment_sh, workspace.reproduce_sh, workspace.tests_json, workspace.verdict_json)
     try:
-        for folder in (*folders, workspace.report_dir, workspace.logs):
-            if folder.is_symlink():
-                folder.unlink()
-            elif folder.exists():
-                shutil.rmtree(folder)
+        for folder in (*folders, workspace.report_dir, workspace.logs, workspace.trials):
+            _delete(folder)
         # run.json last: an interrupted deletion is taken up again.
         for file in (*files, workspace.run_json):
             file.unlink(missing_ok=True)
@@ -110,3 +109,12 @@ def forget_earlier_run(workspace: Workspace, kind: str) -> None:
             next_step="delete it as the user who made it, or take another folder with --workspace.",
         ) from error
     workspace.make_folders()
+
+
+def _delete(folder: Path) -> None:
+    import shutil
+
+    if folder.is_symlink():
+        folder.unlink()
+    elif folder.exists():
+        shutil.rmtree(folder)

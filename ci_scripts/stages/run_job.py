@@ -26,12 +26,14 @@ EXAMPLE = (
 @change_options
 @click.option("--regex", help="Instead of tempest.regex.")
 @click.option("--shards", help="Instead of gate.shards: auto or a number.")
+@click.option("--record", is_flag=True, help="Add the run to the history, where this machine is trusted to.")
 def command(
     config: Path | None,
     workspace: Path | None,
     zuul_file: Path | None,
     regex: str | None,
     shards: str | None,
+    record: bool,
     **change_flags: str | None,
 ) -> int:
     """Run the whole job for one change on this machine and say who is to blame.
@@ -48,7 +50,7 @@ def command(
     }
     settings = load_settings(config, flags=flags, environment=environment)
     change = find_change(settings, environment, change_flags, zuul_file)
-    return run_job(settings, change, workspace, flags, environment)
+    return run_job(settings, change, workspace, flags, environment, record=record)
 
 
 def run_job(
@@ -57,6 +59,8 @@ def run_job(
     folder: Path | None,
     flags: Mapping[str, object],
     environment: Mapping[str, str],
+    *,
+    record: bool = False,
 ) -> int:
     """The three stages in one workspace under one lock; returns the verdict's exit code, 2 for a wrong configuration.
 
@@ -80,7 +84,7 @@ def run_job(
                 failure = failure or error
                 click.echo(f"ci-run-job: {error}", err=True)
         with aborts.deferred():
-            exit_code = _summarize(workspace)
+            exit_code = _summarize(workspace, settings, run_environment, record=record)
     return failure.exit_code if isinstance(failure, ConfigurationError) else exit_code
 
 
@@ -107,14 +111,14 @@ def _prepare_and_run(
         run_gate(GateContext.of_run(workspace, record, environment, flags))
 
 
-def _summarize(workspace: Workspace) -> int:
+def _summarize(workspace: Workspace, settings: Settings, environment: Mapping[str, str], *, record: bool) -> int:
     import sys
 
     from ci_scripts.stage_log import stage
     from ci_scripts.stages.summarize_results import summarize
 
     with stage(workspace, "summarize-results"):
-        return summarize(workspace, output=sys.stdout).exit_code
+        return summarize(workspace, settings, environment=environment, record=record, output=sys.stdout).exit_code
 
 
 def _count(text: str) -> int:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, TextIO
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
-    from ci_scripts.verdict.verdict import Facts, Verdict
+    from ci_scripts.settings_model import Settings
+    from ci_scripts.verdict.verdict import Verdict
     from ci_scripts.views.run_report import RunReport
     from ci_scripts.workspace import Workspace
 
@@ -23,12 +24,14 @@ MAX_PACKAGES = 1024 * 1024
     type=click.Path(path_type=Path, file_okay=False),
     help="Folder of the run (default: $WORKSPACE, else .ci-runs/latest).",
 )
+@click.option("--config", type=click.Path(path_type=Path), help="ci.yaml. Default: $CI_CONFIG, else ci.yaml if there.")
+@click.option("--record", is_flag=True, help="Add the run to the history: on the trusted side only.")
 @click.option("--json", "as_json", is_flag=True, help="Print verdict.json instead of the text summary.")
-def command(workspace: Path | None, as_json: bool) -> int:
+def command(workspace: Path | None, config: Path | None, record: bool, as_json: bool) -> int:
     """Decide the outcome of a run and who is to blame, and write the reports.
 
     Exit code: 0 passed, 1 the change is to blame, 3 the CI failed or nobody knows, 4 nothing to test,
-    130 or 143 the run was interrupted or aborted.
+    130 or 143 the run was interrupted or aborted. A history that fails changes none of them.
     """
     import sys
 
@@ -36,13 +39,36 @@ def command(workspace: Path | None, as_json: bool) -> int:
     from ci_scripts.stage_log import stage
     from ci_scripts.workspace import find_workspace
 
-    place = find_workspace(workspace, read_environment())
+    environment = read_environment()
+    place = find_workspace(workspace, environment)
+    settings = settings_if_any(config, environment, needed=record)
     with stage(place, "summarize-results"):
-        return summarize(place, output=sys.stdout, as_json=as_json).exit_code
+        verdict = summarize(place, settings, environment=environment, record=record, output=sys.stdout, as_json=as_json)
+    return verdict.exit_code
 
 
-def summarize(workspace: Workspace, *, output: TextIO | None = None, as_json: bool = False) -> Verdict:
-    """Read what the run left, decide, and write tests.json, verdict.json and the reports.
+def settings_if_any(config: Path | None, environment: Mapping[str, str], *, needed: bool = False) -> Settings | None:
+    """ci.yaml where it is named or here. Never the one that run.json names: that comes from the node.
+
+    Raises ConfigurationError for one that is wrong, or that is needed and is not there.
+    """
+    from ci_scripts.settings import CONFIG_VARIABLE, DEFAULT_CONFIG, load_settings
+
+    if config is None and not environment.get(CONFIG_VARIABLE) and not DEFAULT_CONFIG.exists() and not needed:
+        return None
+    return load_settings(config, environment=environment)
+
+
+def summarize(
+    workspace: Workspace,
+    settings: Settings | None,
+    *,
+    environment: Mapping[str, str],
+    record: bool = False,
+    output: TextIO | None = None,
+    as_json: bool = False,
+) -> Verdict:
+    """Read what the run left, decide, and write tests.json, verdict.json and the reports; with ``record`` the history.
 
     Whatever is missing or damaged in the workspace becomes part of the verdict. The summary (or the verdict as
     JSON) goes to ``output``.
@@ -53,7 +79,7 @@ def summarize(workspace: Workspace, *, output: TextIO | None = None, as_json: bo
 
     from ci_scripts.views.text import print_summary
 
-    report = gather(workspace)
+    report = gather(workspace, settings, environment, record=record)
     write_reports(workspace, report)
     if output is not None and as_json:
         output.write(json.dumps(report.verdict.as_json(), indent=1) + "\n")
@@ -62,42 +88,42 @@ def summarize(workspace: Workspace, *, output: TextIO | None = None, as_json: bo
     return report.verdict
 
 
-def gather(workspace: Workspace) -> RunReport:
-    """Tests, facts, proof and the verdict over them; writes nothing."""
+def gather(
+    workspace: Workspace, settings: Settings | None, environment: Mapping[str, str], *, record: bool = False
+) -> RunReport:
+    """Tests, facts, proof and the verdict over them; writes nothing but, with ``record``, the history."""
+    from dataclasses import replace
     from datetime import UTC, datetime
 
+    from ci_scripts.gathering import gather_facts
     from ci_scripts.verdict.decide import decide
     from ci_scripts.verdict.run_facts import seconds_of_run
     from ci_scripts.verdict.untrusted_file import read_text
     from ci_scripts.views.run_report import RunReport
     from ci_scripts.workspace import utc_text
 
-    facts = facts_of(workspace)
+    now = datetime.now(UTC)
+    found = gather_facts(workspace.root, settings, environment, now)
+    facts, problem = found.facts, found.problem
     verdict = decide(
         facts,
         run_id=str(facts.run.run.get("run_id") or "")[:100],
-        made=utc_text(datetime.now(UTC)),
+        made=utc_text(now),
         seconds=seconds_of_run(facts.run),
     )
+    if record and settings is not None:
+        from ci_scripts.earlier_runs import write_down
+
+        problem = problem or write_down(settings, environment, facts.case, verdict, found.snapshots, now)
+    if problem:
+        click.echo(f"ci-summarize-results: {problem}", err=True)
     try:
         packages, _ = read_text(workspace.packages_txt, limit=MAX_PACKAGES, inside=workspace.root)
     except OSError:
         packages = ""
     lines = tuple(line[:300] for line in packages.splitlines() if line.strip())
     run = facts.case.run
-    return RunReport(verdict, run.tests, run.facts, lines, run.rounds, facts.case.trials)
-
-
-def facts_of(workspace: Workspace) -> Facts:
-    """All that the decision over a workspace may look at; writes nothing."""
-    from ci_scripts.verdict.gate_runs import read_case
-    from ci_scripts.verdict.node_evidence import read_resources, resource_evidence
-    from ci_scripts.verdict.proof import gather_proof
-    from ci_scripts.verdict.verdict import Facts
-
-    root = workspace.root
-    case = read_case(root)
-    return Facts(case, gather_proof(root, case.run.facts), resources=resource_evidence(read_resources(root)[0]))
+    return RunReport(replace(verdict, history=problem), run.tests, run.facts, lines, run.rounds, facts.case.trials)
 
 
 def write_reports(workspace: Workspace, report: RunReport) -> None:

@@ -44,7 +44,7 @@ class RoundPlan:
 
 def rounds_folder(workspace: Workspace) -> Path:
     """Where the streams of reruns are, with reruns.json."""
-    return workspace.logs / "reruns"
+    return workspace.reruns
 
 
 def forget_rounds(workspace: Workspace) -> None:

@@ -14,9 +14,9 @@ from ci_scripts.stage_log import stage
 from ci_scripts.tempest.rounds import write_plans
 from ci_scripts.trials.prepare import prepare_trial
 from ci_scripts.trials.rounds_for import rounds_for
-from ci_scripts.verdict.gate_runs import TRIALS, Case, read_case
+from ci_scripts.verdict.gate_runs import Case, read_case
 from ci_scripts.verdict.tests_file import read_selection
-from ci_scripts.verdict.trial_plan import WantedTrial, next_trial
+from ci_scripts.verdict.trial_plan import WantedTrial, judge, next_trial
 from ci_scripts.workspace import RUN_ID_VARIABLE, Workspace
 
 LEAST_SECONDS = 20.0
@@ -33,6 +33,8 @@ def run_trials(
     if policy == "never" and not by_hand:
         return 0
     deadline = time.monotonic() + 60.0 * context.settings.verdict.timeout_minutes
+    if by_hand:
+        _set_aside_what_cannot_tell(context)
     count = 0
     while True:
         case = read_case(context.workspace.root)
@@ -49,6 +51,14 @@ def run_trials(
         count += 1
 
 
+def _set_aside_what_cannot_tell(context: GateContext) -> None:
+    """A person who asks again has mended what kept a trial from its end: it is kept, but counts no more."""
+    undecided = [entry for entry in judge(read_case(context.workspace.root)) if entry.whose == "unknown"]
+    for name in {trial.folder for entry in undecided if entry.wants is None for trial in entry.trials}:
+        folder = context.workspace.root / name
+        folder.rename(folder.with_name(f"aside-{folder.name}-{int(folder.stat().st_mtime)}"))
+
+
 def _run_trial(
     outer: GateContext,
     environment: Mapping[str, str],
@@ -57,7 +67,7 @@ def _run_trial(
     case: Case,
     seconds: float,
 ) -> None:
-    workspace = Workspace(outer.workspace.root / TRIALS / f"{wanted.number}-{wanted.role}")
+    workspace = Workspace(outer.workspace.trials / f"{wanted.number}-{wanted.role}")
     shutil.rmtree(workspace.root, ignore_errors=True)
     workspace.make_folders()
     run_id = f"{outer.run['run_id']}-{wanted.number}"

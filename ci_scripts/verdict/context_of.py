@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ci_scripts.verdict.evidence import Evidence
-from ci_scripts.verdict.saying import MOST, of_probe, of_rounds, of_service, of_stage, of_trial
+from ci_scripts.verdict.saying import MOST, of_probe, of_rounds, of_service, of_signature, of_stage, of_trial
 from ci_scripts.verdict.verdict import Facts
 
 MAX_CONTEXT = 200
@@ -17,7 +17,7 @@ def context_of(facts: Facts) -> tuple[Evidence, ...]:
     found += [of_service(entry) for entry in facts.run.services or () if entry.state in ("died", "hung")]
     found += [of_probe(fact) for fact in run.red_probes()[:MOST]]
     found += facts.resources
-    found += facts.signatures
+    found += [of_signature(hit) for hit in facts.signatures[:MOST]]
     found += of_rounds(run)
     found += [of_trial(trial) for trial in facts.case.trials]
     for left in run.leftovers:
@@ -26,6 +26,6 @@ def context_of(facts: Facts) -> tuple[Evidence, ...]:
             text = f"{left.name}{where}: {left.before} things before the tests, {left.after} after"
             text += f"; left behind: {', '.join(left.left[:5])}"
             found.append(Evidence("leak", None, text[:1000], "logs/leftovers.json"))
-    problems = [*run.problems, *(problem for trial in facts.case.trials for problem in trial.problems)]
+    problems = [*facts.unread, *run.problems, *(problem for trial in facts.case.trials for problem in trial.problems)]
     found += [Evidence("file", None, problem) for problem in problems]
     return tuple(found[:MAX_CONTEXT])

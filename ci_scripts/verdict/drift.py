@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from ci_scripts.history_records import Snapshot
+from ci_scripts.history.records import Snapshot
 
 What = Literal["package", "checkout", "python", "kernel", "setting"]
 

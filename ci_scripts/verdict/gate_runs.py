@@ -47,8 +47,12 @@ class GateRun:
         """How people are told of it: the run, control run 1, run 2 with the change."""
         if self.role == "run":
             return "the run"
-        number = self.folder.rpartition("/")[2].partition("-")[0]
-        return f"control run {number}" if self.role == CONTROL else f"trial {number} with the change"
+        return f"control run {self.number}" if self.role == CONTROL else f"trial {self.number} with the change"
+
+    @property
+    def number(self) -> int:
+        """A trial's number, 0 for the run itself."""
+        return 0 if self.role == "run" else int(self.folder.rpartition("/")[2].partition("-")[0])
 
     def failed_stage(self) -> StageFact | None:
         """The innermost stage that failed: what a hook called says more than run-gate, which called the hook."""

@@ -6,7 +6,7 @@ Patterns are matched on bytes and on one line at a time; a line's end is never p
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 
 import re2  # type: ignore[import-untyped]
@@ -23,8 +23,8 @@ def pattern_problem(pattern: str) -> str | None:
         return "is empty"
     if not (pattern.isascii() and pattern.isprintable()):
         return "holds a character that is not printable ASCII; write . or .+ for it"
-    if any(letter in "AzC" for letter in _ESCAPED.findall(pattern)):
-        return r"uses \A, \z or \C; ^ and $ are the ends of the line"
+    if any(letter in "AzCQE" for letter in _ESCAPED.findall(pattern)):
+        return r"uses \A, \z, \C, \Q or \E; ^ and $ are the ends of the line"
     if _FLAGS.search(_ESCAPED.sub("", pattern)):
         return "uses a flag or a name in (?...); only (?: and (?i) are known"
     try:
@@ -64,13 +64,13 @@ class LinePatterns:
     def in_line(self, line: bytes) -> list[int]:
         """The indices of the patterns that match in a line without its end."""
         # RE2's set says "none" also when it runs out of memory; then each pattern is asked alone.
-        return self._which.Match(line) or list(self.in_part(line, len(line)))
+        return sorted(self._which.Match(line) or self.in_part(line, len(line)))
 
-    def in_part(self, data: bytes | bytearray, end: int) -> Iterator[int]:
+    def in_part(self, data: bytes, end: int) -> list[int]:
         """The indices of the patterns that match in ``data[:end]``, which may be cut: $ sees what comes after."""
-        return (index for index in range(len(self._patterns)) if self.start_in(data, end, index) is not None)
+        return [index for index in range(len(self._patterns)) if self.start_in(data, end, index) is not None]
 
-    def start_in(self, data: bytes | bytearray, end: int, index: int) -> int | None:
+    def start_in(self, data: bytes, end: int, index: int) -> int | None:
         """Where the first match of one pattern in ``data[:end]`` starts."""
         found = self._alone[index].search(data, 0, end)
         return None if found is None else int(found.start())

@@ -9,7 +9,17 @@ from __future__ import annotations
 from ci_scripts.errors import ChangeToBlame
 from ci_scripts.verdict.evidence import Evidence
 from ci_scripts.verdict.rules_of_the_run import word_of_failure
-from ci_scripts.verdict.saying import MOST, STREAM, first_of, names_of, of_probe, of_service, of_stage, of_trial
+from ci_scripts.verdict.saying import (
+    MOST,
+    STREAM,
+    first_of,
+    names_of,
+    of_probe,
+    of_service,
+    of_signature,
+    of_stage,
+    of_trial,
+)
 from ci_scripts.verdict.tests_file import utc_text
 from ci_scripts.verdict.trial_plan import Judgement
 from ci_scripts.verdict.verdict import Blame, Facts, Finding, Rule
@@ -93,7 +103,8 @@ def _not_reproduced(facts: Facts) -> Finding | None:
     if not found or facts.judged("unknown"):
         return None
     # Something of the CI's that was seen to be wrong at that time explains it; else nobody knows what it was.
-    seen = (*_of_the_ci(facts), *facts.resources, *facts.signatures)
+    known = [of_signature(hit) for hit in facts.signatures if hit.blame == "ci"]
+    seen = (*_of_the_ci(facts), *facts.resources, *known[:MOST])
     finding = _finding(facts, "ci" if seen else "unknown", found)
     return Finding(finding.outcome, finding.blame, 3, finding.reasons, (*finding.evidence, *seen))
 

@@ -26,7 +26,9 @@ def word_of_failure(facts: Facts) -> str:
     for stage in facts.run.stages:
         if stage.name in NODE_STAGES and stage.outcome in WORDS_OF_STAGES:
             return stage.outcome
-    if any(entry.text.startswith("disk") for entry in facts.resources):
+    if any(" of disk " in entry.text for entry in facts.resources) or any(
+        hit.id.startswith("disk-full") for hit in facts.signatures
+    ):
         return "DISK_FULL"
     # The change was not tested because what it should run on was not there.
     lost = [service for service in facts.run.services or () if service.state in ("died", "hung")]
@@ -139,8 +141,10 @@ def _passed_with_flaky_tests(facts: Facts) -> Finding | None:
     flaky = facts.judged("flaky")
     if not flaky:
         return None
-    reasons = (f"{len(flaky)} tests failed once and passed each time they ran again", *_counts(facts))
-    evidence = tuple(Evidence("rerun", None, f"{entry.symptom.name}: {entry.why}") for entry in flaky)
+    many = "1 test" if len(flaky) == 1 else f"{len(flaky)} tests"
+    reasons = (f"{many} failed once and passed when run again", *_counts(facts))
+    where = "logs/reruns/reruns.json"
+    evidence = tuple(Evidence("rerun", None, f"{entry.symptom.name}: {entry.why}", where) for entry in flaky)
     return Finding("SUCCESS", "nobody", 0, reasons, (*evidence, *_proofs(facts)))
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ci_scripts.verdict.untrusted_file import read_object, read_text
+from ci_scripts.verdict.untrusted_file import open_regular, read_object
 
 NODE_STAGES = ("prepare-gate", "run-gate", "install-driver", "start-gate", "run-tempest", "stop-gate")
 EARLY_OUTCOMES = ("SKIPPED", "MERGER_FAILURE")
@@ -145,7 +146,7 @@ def _stage(name: str, data: dict[str, Any]) -> StageFact:
 def _services(root: Path, status: dict[str, Any]) -> Iterable[ServiceFact]:
     for entry in _dicts(status.get("services"), MAX_SERVICES):
         state = entry.get("state")
-        log = _words(entry.get("log"))
+        log = _in_workspace(_words(entry.get("log")))
         shard = entry.get("shard")
         yield ServiceFact(
             name=_words(entry.get("name")) or "unnamed",
@@ -160,13 +161,20 @@ def _services(root: Path, status: dict[str, Any]) -> Iterable[ServiceFact]:
         )
 
 
+def _in_workspace(log: str | None) -> str | None:
+    """A path as the node wrote it, made relative: here the workspace may be in another place."""
+    found = re.search(r"(?:^|/)(logs/gate/[^/\0]+(?:/[^/\0]+){0,3})\Z", log or "")
+    return found.group(1) if found else log
+
+
 def _tail(root: Path, log: str) -> str | None:
     path = Path(log) if Path(log).is_absolute() else root / log
     try:
-        text, _ = read_text(path, limit=64 * 1024 * 1024, inside=root)
+        with open_regular(path, root) as stream:
+            stream.seek(max(0, os.fstat(stream.fileno()).st_size - TAIL))
+            return stream.read(TAIL).decode("utf-8", "replace")
     except OSError:
         return None
-    return text[-TAIL:]
 
 
 def _dicts(value: object, limit: int) -> list[dict[str, Any]]:

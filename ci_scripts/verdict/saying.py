@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from ci_scripts.verdict.evidence import Evidence
 from ci_scripts.verdict.gate_runs import GateRun
+from ci_scripts.verdict.log_scan import SignatureHit
 from ci_scripts.verdict.node_evidence import ProbeFact
 from ci_scripts.verdict.run_facts import ServiceFact, StageFact
 from ci_scripts.verdict.tests_file import TestsReport, utc_text
@@ -57,6 +58,13 @@ def of_probe(fact: ProbeFact, folder: str = ".") -> Evidence:
     where = f" (shard {fact.shard})" if fact.shard is not None else ""
     text = f"the probe {fact.probe}{where} was {state}" + (f": {fact.text}" if fact.text else "")
     return Evidence("probe", utc_text(fact.time), text, _in(folder, PROBES), fact.line)
+
+
+def of_signature(hit: SignatureHit) -> Evidence:
+    """A known failure in a log, with what to do about it."""
+    times = f" ({hit.count} times)" if hit.count > 1 else ""
+    text = f"{hit.id}: {hit.meaning}{times}: {hit.text}. To do: {hit.what_to_do}"
+    return Evidence("signature", hit.time, text, hit.file, hit.line)
 
 
 def of_trial(run: GateRun) -> Evidence:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from pathlib import Path
 from typing import Any
 
-from ci_scripts.history_records import Snapshot
+from ci_scripts.history.records import Snapshot
 from ci_scripts.verdict.run_facts import moment_of
 from ci_scripts.verdict.untrusted_file import read_object, read_text
 
@@ -78,10 +79,10 @@ def _version(is_url: bool, text: str) -> str:
 def _commits(run: dict[str, Any]) -> dict[str, str]:
     """The branch's tip of every checkout: what was merged onto it is this run's own and differs anyway."""
     merged_by_zuul = {
-        change.get("project")
+        _words(change.get("project"))
         for change in map(_dict, [run.get("change"), *_list(run.get("also"))])
         # Zuul 2's refs are the change already merged: which tip they hold is not known.
-        if str(change.get("ref")).startswith("refs/zuul/")
+        if (_words(change.get("ref")) or "").startswith("refs/zuul/")
     }
     commits = {}
     for project, checkout in list(_dict(run.get("checkouts")).items())[:MAX_PROJECTS]:
@@ -105,8 +106,9 @@ def _of_driver(root: Path, run: dict[str, Any]) -> dict[str, str]:
 def _settings(value: object) -> dict[str, str]:
     settings = {}
     for name, setting in list(_dict(value).items())[:MAX_SETTINGS]:
-        text = setting if isinstance(setting, str) else json.dumps(setting)
-        settings[_cleaned(name, MAX_NAME)] = _cleaned(text)
+        with contextlib.suppress(RecursionError):
+            text = setting if isinstance(setting, str) else json.dumps(setting)
+            settings[_cleaned(name, MAX_NAME)] = _cleaned(text)
     return settings
 
 

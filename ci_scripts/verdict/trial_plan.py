@@ -43,7 +43,7 @@ class Judgement:
 def next_trial(case: Case, *, replays: int = 3, always: bool = False) -> WantedTrial | None:
     """The trial that is wanted next; None when no further one would change what is known."""
     judgements = judge(case)
-    number = len(case.trials) + 1
+    number = max((trial.number for trial in case.trials), default=0) + 1
     if any(judgement.whose == "change" for judgement in judgements):
         return None
     first = next((judgement for judgement in judgements if judgement.wants is not None), None)
@@ -52,7 +52,8 @@ def next_trial(case: Case, *, replays: int = 3, always: bool = False) -> WantedT
             return WantedTrial(number, CONTROL, "all", (), 1, "control runs are asked for always")
         return None
     role, mode = first.wants
-    asked = [entry.symptom for entry in judgements if mode in modes_for(case.run, entry.symptom)]
+    symptoms = [entry.symptom for entry in judgements]
+    asked = [symptom for symptom in symptoms if mode in modes_for(case.run, symptom, symptoms)]
     suspects = _evenly([symptom.name for symptom in asked if symptom.kind == "test"])
     returned = [symptom.returned for symptom in asked if symptom.returned]
     rounds = replays
@@ -64,7 +65,8 @@ def next_trial(case: Case, *, replays: int = 3, always: bool = False) -> WantedT
 
 def judge(case: Case) -> tuple[Judgement, ...]:
     """Whose each symptom of the run is, by the trials so far."""
-    found = [_judge(case, symptom) for symptom in symptoms_of(case.run)]
+    symptoms = symptoms_of(case.run)
+    found = [_judge(case, symptom, symptoms) for symptom in symptoms]
     tests = [judgement for judgement in found if judgement.symptom.kind == "test"]
     if tests and all(judgement.whose == "flaky" for judgement in tests):
         # What a check missed may be what the flaky test did not do: all tests and checks passed with the change since.
@@ -78,12 +80,11 @@ def _explained(judgement: Judgement) -> Judgement:
     return replace(judgement, whose="flaky", why=f"a test failed once, and {judgement.why}")
 
 
-def modes_for(run: GateRun, symptom: Symptom) -> tuple[str, ...]:
-    """What is run in the trials for a symptom, the cheapest first."""
+def modes_for(run: GateRun, symptom: Symptom, others: Sequence[Symptom]) -> tuple[str, ...]:
+    """What is run in the trials for a symptom, the cheapest first; ``others`` are all that the run shows."""
     failed = run.failed_stage()
     if failed is not None and failed.name in BEFORE_TESTS:
         return ("start",)
-    others = symptoms_of(run)
     hung = any(other.kind == "test" for other in others) and failed is not None
     if symptom.kind == "test":
         if symptom.again == "persistent":
@@ -97,10 +98,10 @@ def modes_for(run: GateRun, symptom: Symptom) -> tuple[str, ...]:
     return ("all",)
 
 
-def _judge(case: Case, symptom: Symptom) -> Judgement:
+def _judge(case: Case, symptom: Symptom, others: Sequence[Symptom]) -> Judgement:
     if symptom.again == "flaky":
         return Judgement(symptom, "flaky", "it passed alone, and every time with its neighbours")
-    modes = modes_for(case.run, symptom)
+    modes = modes_for(case.run, symptom, others)
     if not modes:
         return Judgement(symptom, "unknown", "it was not run again: too many tests failed")
     found = _judge_in(case, symptom, modes[0])

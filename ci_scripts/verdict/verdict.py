@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
-from ci_scripts.history_records import ControlRecord, OtherFailure
+from ci_scripts.history.records import ControlRecord, OtherFailure
 from ci_scripts.verdict.evidence import Evidence
 from ci_scripts.verdict.gate_runs import Case
+from ci_scripts.verdict.log_scan import SignatureHit
 from ci_scripts.verdict.proof import Proof
 from ci_scripts.verdict.run_facts import RunFacts
 from ci_scripts.verdict.symptoms import Symptom
@@ -22,17 +23,19 @@ Blame = Literal["change", "ci", "nobody", "unknown"]
 
 @dataclass(frozen=True)
 class Facts:
-    """All that a decision may look at. ``signatures`` and ``resources`` are evidence already, of the run alone.
+    """All that a decision may look at. ``signatures`` and ``resources`` are of the run alone, without its trials.
 
+    ``moved``: what is not as in the last green run; ``unread``: logs that could not be looked at, and why;
     ``elsewhere``: failures of the same tests on other, unrelated changes of late. ``past_control``: the newest control
     run of the branch, for kinds of gates whose control is not run with the job.
     """
 
     case: Case
     proof: Proof
-    signatures: tuple[Evidence, ...] = ()
+    signatures: tuple[SignatureHit, ...] = ()
     resources: tuple[Evidence, ...] = ()
     moved: tuple[Evidence, ...] = ()
+    unread: tuple[str, ...] = ()
     elsewhere: Mapping[str, tuple[OtherFailure, ...]] = field(default_factory=dict)
     past_control: ControlRecord | None = None
 

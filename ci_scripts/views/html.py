@@ -6,10 +6,13 @@ Content-Security-Policy does).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from ci_scripts.verdict.outcomes import TestOutcome
+from ci_scripts.verdict.run_facts import ServiceFact
 from ci_scripts.views.clean_text import shortened
+from ci_scripts.views.evidence_rows import beside, deciding, gates, rows, starts_with_what_moved
 from ci_scripts.views.run_report import RunReport
 from ci_scripts.views.templating import fill
 from ci_scripts.views.timeline import seconds_between, timeline
@@ -19,6 +22,13 @@ MAX_LISTED = 600
 MAX_PACKAGES = 3_000
 MAX_TEXT = 40_000
 MAX_TEXT_IN_ALL = 1_500_000
+MAX_EVIDENCE = 60
+MAX_CONTEXT = 200
+MAX_MOVED = 60
+MAX_FLAKY = 200
+MAX_SERVICES = 200
+MAX_TAILS = 100_000
+MAX_PROBLEMS = 100
 SLOWEST = 20
 
 TONES = {"SUCCESS": "good", "FAILURE": "bad", "SKIPPED": "calm", "MERGER_FAILURE": "calm", "ABORTED": "calm"}
@@ -39,11 +49,21 @@ def _context(report: RunReport) -> dict[str, Any]:
     verdict, tests = report.verdict, report.tests
     failures, unlisted = _failures(tests.with_status("failed"))
     incomplete = tests.with_status("incomplete")
+    evidence, evidence_more = rows(deciding(verdict), MAX_EVIDENCE)
+    context, context_more = rows(beside(verdict), MAX_CONTEXT)
     return {
         "title": report.title,
         "verdict": verdict,
         "tone": TONES.get(verdict.outcome, "warn"),
         "whose": "The change passed." if verdict.outcome == "SUCCESS" else WHOSE[verdict.blame],
+        "moved": verdict.moved[:MAX_MOVED] if starts_with_what_moved(verdict) else (),
+        "evidence": evidence,
+        "evidence_more": evidence_more,
+        "flaky": verdict.flaky[:MAX_FLAKY],
+        "flaky_more": max(0, len(verdict.flaky) - MAX_FLAKY),
+        "gates": gates(report),
+        "context": context,
+        "context_more": context_more,
         "change": _change(report.facts.run),
         "shares": _shares(tests.counts),
         "counts": tests.counts,
@@ -58,10 +78,10 @@ def _context(report: RunReport) -> dict[str, Any]:
         "stages": [
             (stage, seconds_between(stage.started, stage.ended), stage.steps[:50]) for stage in report.facts.stages
         ],
-        "services": report.facts.services or (),
+        "services": _services(report.facts.services or ()),
         "timeline": timeline(report),
         "stream": tests.stream,
-        "problems": [*tests.stream.problems, *tests.problems, *report.facts.problems],
+        "problems": [*tests.stream.problems, *tests.problems, *report.facts.problems][:MAX_PROBLEMS],
     }
 
 
@@ -79,6 +99,17 @@ def _failures(failed: list[TestOutcome]) -> tuple[list[tuple[TestOutcome, str]],
         left -= len(escape(text))
         shown.append((test, text))
     return shown, failed[MAX_FAILURES_WITH_TEXT : MAX_FAILURES_WITH_TEXT + MAX_LISTED]
+
+
+def _services(services: Sequence[ServiceFact]) -> list[tuple[ServiceFact, str]]:
+    """Services with the ends of their logs as far as there is room."""
+    left = MAX_TAILS
+    shown = []
+    for service in services[:MAX_SERVICES]:
+        tail = (service.tail or "")[-left:] if left else ""
+        left -= len(tail)
+        shown.append((service, tail))
+    return shown
 
 
 def _slowest(tests: tuple[TestOutcome, ...]) -> list[tuple[TestOutcome, float]]:

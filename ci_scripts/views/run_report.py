@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ci_scripts.verdict.gate_runs import GateRun
+from ci_scripts.verdict.rerun_facts import RoundFact
 from ci_scripts.verdict.run_facts import RunFacts
 from ci_scripts.verdict.tests_file import TestsReport
 from ci_scripts.verdict.verdict import Verdict
@@ -11,12 +13,16 @@ from ci_scripts.verdict.verdict import Verdict
 
 @dataclass(frozen=True)
 class RunReport:
-    """A run with its verdict. ``packages`` are the lines of logs/packages.txt."""
+    """A run with its verdict. ``packages`` are the lines of logs/packages.txt; ``rounds`` are reruns on its own gate,
+    ``trials`` those on fresh ones.
+    """
 
     verdict: Verdict
     tests: TestsReport
     facts: RunFacts
     packages: tuple[str, ...] = ()
+    rounds: tuple[RoundFact, ...] = ()
+    trials: tuple[GateRun, ...] = ()
 
     @property
     def title(self) -> str:

@@ -13,12 +13,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ci_scripts.verdict.decide import Facts, decide
+from ci_scripts.verdict.decide import decide
+from ci_scripts.verdict.gate_runs import Case, GateRun
 from ci_scripts.verdict.outcomes import TestOutcome
 from ci_scripts.verdict.proof import Proof, ProofItem
 from ci_scripts.verdict.read_stream import StreamContent
 from ci_scripts.verdict.run_facts import RunFacts, ServiceFact, StageFact
 from ci_scripts.verdict.tests_file import compare
+from ci_scripts.verdict.verdict import Facts
 from ci_scripts.views.clean_text import duration, for_markup, for_terminal, shortened, what_happened
 from ci_scripts.views.html import render_report
 from ci_scripts.views.junit import render_junit
@@ -50,7 +52,8 @@ def report_of(*tests: TestOutcome, not_run: tuple[str, ...] = (), packages: tupl
     selected = [test.id for test in tests] + list(not_run)
     results = compare(StreamContent("v1", list(tests), [EVIL], False, 10), selected)
     proof = Proof((ProofItem("driver installed", True, "networking-example 1"), ProofItem("python", False, EVIL)))
-    verdict = decide(Facts(facts, results, proof), run_id="run-1", made="2026-01-31T12:10:00Z", seconds=753)
+    case = Case(GateRun(".", "run", "", facts, results))
+    verdict = decide(Facts(case, proof), run_id="run-1", made="2026-01-31T12:10:00Z", seconds=753)
     return RunReport(verdict, results, facts, packages)
 
 
@@ -120,7 +123,8 @@ def test_the_report_says_the_verdict_first_and_then_the_rest_in_order() -> None:
     text = render_report(MIXED)
     order = re.findall(r'<h2 id="([a-z]+)"', text)
 
-    assert order == ["verdict", "failures", "incomplete", "timeline", "slowest", "skips", "proof", "stages", "packages"]
+    assert order[:4] == ["verdict", "evidence", "context", "failures"]
+    assert order[4:] == ["incomplete", "timeline", "slowest", "skips", "proof", "stages", "packages"]
     assert "tempest.lib.exceptions.ServerFault: Got server fault" in text
     assert "a.b.C.test_x (setUpClass (a.b.C) skipped)" in text
     assert "neutron==29.0.0" in text and "12m 33s" in text
@@ -129,7 +133,7 @@ def test_the_report_says_the_verdict_first_and_then_the_rest_in_order() -> None:
 def test_an_empty_run_has_a_report() -> None:
     results = compare(StreamContent(problems=["the stream is empty"]), None)
     facts = RunFacts({}, (), None)
-    verdict = decide(Facts(facts, results, Proof()))
+    verdict = decide(Facts(Case(GateRun(".", "run", "", facts, results)), Proof()))
     report = RunReport(verdict, results, facts)
 
     for render in (render_report, render_testr_results):
