@@ -5,5 +5,14 @@ import sys
 from pathlib import Path
 
 if __name__ == "__main__":
-    for name in ("help", "environments", "start_gate", "run_tempest", "shards"):
+    for name in (
+        "help",
+        "log_scan",
+        "verdict_memory",
+        "environments",
+        "start_gate",
+        "run_tempest",
+        "shards",
+        "failed_tests",
+    ):
         subprocess.run([sys.executable, Path(__file__).with_name(f"{name}.py")], check=True)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 
 from ci_scripts.tempest.checks import PREFIX
 from ci_scripts.tempest.crew import Part
 from ci_scripts.verdict.outcomes import TestOutcome
+from ci_scripts.verdict.rerun_facts import is_behind
 from ci_scripts.verdict.tests_file import FIXTURE, class_of
 
 
@@ -72,11 +74,9 @@ def as_it_was(tests: Sequence[TestOutcome], selected: Iterable[str], shards: int
 
 
 def _tests_behind(test_id: str, selected: Sequence[str]) -> list[str]:
-    fixture = FIXTURE.match(test_id)
-    if fixture is None:
+    if FIXTURE.match(test_id) is None:
         return [test_id] if test_id in selected else []
-    owner = fixture.group(2)
-    return [name for name in selected if class_of(name)[0] == owner or class_of(name)[0].startswith(f"{owner}.")]
+    return [name for name in selected if is_behind(test_id, name)]
 
 
 def _window(tests: Sequence[TestOutcome]) -> tuple[float, float]:
@@ -86,4 +86,5 @@ def _window(tests: Sequence[TestOutcome]) -> tuple[float, float]:
 
 def _times(test: TestOutcome) -> tuple[float, float]:
     start = test.started.timestamp() if test.started else 0.0
-    return start, start + (test.seconds or 0.0)
+    # What began and has no end ran until the run was stopped.
+    return start, math.inf if test.status == "incomplete" else start + (test.seconds or 0.0)

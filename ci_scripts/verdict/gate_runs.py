@@ -71,12 +71,17 @@ class GateRun:
         """How many things the tests left behind in an inventory, in all shards."""
         return sum(left.left_count for left in self.leftovers if left.name == inventory)
 
+    def knows(self, inventory: str) -> bool:
+        """Whether an inventory could be asked, before the tests and after."""
+        return any(left.name == inventory for left in self.leftovers)
+
     def red_probes(self) -> tuple[ProbeFact, ...]:
         """Red answers between the start of the first hook and the end, plus or minus one interval."""
         started, ended = self.times()
         if started is None or ended is None:
             return tuple(fact for fact in self.probes if fact.red)
-        return red_during(self.probes, started, ended)
+        # The node's clock may jump back meanwhile.
+        return red_during(self.probes, min(started, ended), max(started, ended))
 
     def times(self) -> tuple[datetime | None, datetime | None]:
         """Start and end of run-gate, None where they are not known."""
@@ -107,8 +112,8 @@ def read_case(root: Path) -> Case:
         trial = _read(root / TRIALS / name, f"{TRIALS}/{name}", role, "")
         said = trial.facts.run.get("trial")
         mode = said.get("mode") if isinstance(said, dict) else None
-        # A trial of which nobody knows what it was for proves nothing.
-        if mode in MODES:
+        # One of which nobody knows what it was for, or that was made for another run in this folder, proves nothing.
+        if mode in MODES and trial.facts.run.get("run_id") == f"{run.facts.run.get('run_id')}-{trial.number}":
             trials.append(replace(trial, mode=mode))
     return Case(run, tuple(trials))
 
@@ -133,4 +138,4 @@ def _trial_names(root: Path) -> list[str]:
     except OSError:
         return []
     names = [name for name in found if _FOLDER.match(name)]
-    return sorted(names, key=lambda name: int(name.partition("-")[0]))
+    return sorted(names, key=lambda name: (int(name.partition("-")[0]), name))

@@ -8,7 +8,7 @@ from typing import Any
 
 from ci_scripts.verdict.outcomes import MAX_ID, MAX_OUTCOMES
 from ci_scripts.verdict.read_stream import read_stream
-from ci_scripts.verdict.tests_file import FIXTURE, TestsReport, class_of, compare
+from ci_scripts.verdict.tests_file import FIXTURE, NEVER_STARTED, TestsReport, class_of, compare
 from ci_scripts.verdict.untrusted_file import read_object
 
 FILE = PurePosixPath("logs/reruns/reruns.json")
@@ -49,18 +49,31 @@ def read_rounds(root: Path) -> tuple[tuple[RoundFact, ...], tuple[str, ...]]:
 
 
 def status_in(report: TestsReport, test_id: str) -> str | None:
-    """passed, failed, skipped or incomplete; None where nothing is said. A class fixture passed if its tests ran.
+    """passed, failed, skipped or incomplete; None where the test was never come to. A fixture passed if its tests ran.
 
     A test whose class could not be set up has that outcome.
     """
-    found: set[str] = {test.status for test in report.tests if test.id == test_id}
-    fixture = FIXTURE.match(test_id)
-    if fixture is not None and not found:
-        owner = fixture.group(2)
-        inside = {test.status for test in report.tests if class_of(test.id)[0] == owner}
-        return "passed" if inside and "incomplete" not in inside else ("incomplete" if inside else None)
+    found: set[str] = {test.status for test in report.tests if test.id == test_id and test.reason != NEVER_STARTED}
+    if not found and FIXTURE.match(test_id):
+        return _status_of_fixture(report, test_id)
     found |= {entry.status for entry in report.not_run if entry.id == test_id}
     return next((status for status in ("failed", "incomplete", "passed", "skipped") if status in found), None)
+
+
+def _status_of_fixture(report: TestsReport, test_id: str) -> str | None:
+    inside = [test for test in report.tests if is_behind(test_id, test.id)]
+    if not inside or any(test.reason == NEVER_STARTED for test in inside):
+        return None
+    return "incomplete" if any(test.status == "incomplete" for test in inside) else "passed"
+
+
+def is_behind(fixture_id: str, test_id: str) -> bool:
+    """Whether a test is of the class, or of the module, that a fixture sets up."""
+    fixture = FIXTURE.match(fixture_id)
+    if fixture is None:
+        return False
+    owner = class_of(test_id)[0]
+    return owner == fixture.group(2) or ("Module" in fixture.group(1) and owner.startswith(f"{fixture.group(2)}."))
 
 
 def passed_in(report: TestsReport, test_id: str) -> bool:

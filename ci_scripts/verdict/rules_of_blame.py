@@ -64,7 +64,7 @@ def _past_control(facts: Facts) -> Finding | None:
     gate = facts.run.run.get("gate")
     kind = gate.get("kind") if isinstance(gate, dict) else None
     past = facts.past_control
-    if not facts.symptoms or kind in WITH_TRIALS or past is None:
+    if not facts.symptoms or kind in (None, *WITH_TRIALS) or past is None:
         return None
     when = utc_text(past.time)
     where = Evidence("control", when, f"control run {past.run_id} of {when}: {past.outcome}")

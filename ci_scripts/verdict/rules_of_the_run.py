@@ -163,7 +163,8 @@ def _proofs(facts: Facts) -> tuple[Evidence, ...]:
 
 
 def _stage_failed(facts: Facts) -> bool:
-    return bool(_failed_stages(facts))
+    # stop-gate only cleans up: it explains nothing that the stream lacks.
+    return any(stage.name != "stop-gate" for stage in _failed_stages(facts))
 
 
 def _failed_stages(facts: Facts) -> list[StageFact]:

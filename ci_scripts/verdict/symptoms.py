@@ -35,8 +35,10 @@ class Symptom:
 
 def symptoms_of(run: GateRun) -> tuple[Symptom, ...]:
     """Everything that went wrong while the change had a part in it, the most telling first."""
-    found = [*_tests(run), *_services(run), *_stages(run), *_probes(run), *_leaks(run)]
-    return tuple(found)
+    failed = run.failed_stage()
+    if failed is not None and not failed.with_change:
+        return ()
+    return (*_tests(run), *_services(run), *_stages(run), *_probes(run), *_leaks(run))
 
 
 def seen_in(trial: GateRun, symptom: Symptom) -> Seen:
@@ -52,7 +54,7 @@ def seen_in(trial: GateRun, symptom: Symptom) -> Seen:
             return "shown"
         return "absent" if trial.finished() else "unknown"
     if symptom.kind == "leak":
-        if not trial.finished():
+        if not trial.finished() or not trial.knows(symptom.name):
             return "unknown"
         return "shown" if trial.left_in(symptom.name) else "absent"
     return _test_seen(trial, symptom.name)
@@ -60,7 +62,9 @@ def seen_in(trial: GateRun, symptom: Symptom) -> Seen:
 
 def is_fit(control: GateRun) -> bool:
     """Whether a control run may speak against the change: taken to its end, nothing lost, all probes green."""
-    return control.role == CONTROL and control.finished() and not control.red_probes() and not _services(control)
+    cut_short = any(entry.ended is None or entry.problem for entry in control.rounds)
+    healthy = control.finished() and not cut_short and not control.red_probes() and not _services(control)
+    return control.role == CONTROL and healthy
 
 
 def _tests(run: GateRun) -> list[Symptom]:
@@ -106,7 +110,7 @@ def _services(run: GateRun) -> list[Symptom]:
 
 def _stages(run: GateRun) -> list[Symptom]:
     failed = run.failed_stage()
-    if failed is None or not failed.with_change:
+    if failed is None:
         return []
     if failed.name == "run-gate" and _red_after(run):
         return []

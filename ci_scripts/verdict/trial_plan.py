@@ -14,7 +14,8 @@ from ci_scripts.verdict.gate_runs import CHANGE, CONTROL, Case, GateRun
 from ci_scripts.verdict.symptoms import BEFORE_TESTS, Symptom, is_fit, seen_in, symptoms_of
 
 MOST_SUSPECTS = 20
-Whose = Literal["change", "ci", "flaky", "not-reproduced", "unknown"]
+# nothing: it is no failure after all.
+Whose = Literal["change", "ci", "flaky", "nothing", "not-reproduced", "unknown"]
 
 
 @dataclass(frozen=True)
@@ -115,9 +116,10 @@ def _judge(case: Case, symptom: Symptom, others: Sequence[Symptom]) -> Judgement
 def _judge_in(case: Case, symptom: Symptom, mode: str) -> Judgement:
     controls, changes = case.of(CONTROL, mode), case.of(CHANGE, mode)
     tried = (*controls, *changes)
-    for control in controls:
-        if symptom.kind == "leak" and _leaks_more(case, control, changes, symptom.name):
-            continue
+    if symptom.kind == "leak" and any(_leaves_as_much(case.run, control, symptom.name) for control in controls):
+        return Judgement(symptom, "nothing", "a control run leaves as much behind", controls)
+    # Whatever a control run was made for: the change was not there.
+    for control in (trial for trial in case.trials if trial.role == CONTROL and symptom.kind != "leak"):
         if seen_in(control, symptom) == "shown":
             return Judgement(symptom, "ci", f"{control.label} shows it too, without the change", (control,))
     unfit = [control for control in controls if not is_fit(control) or seen_in(control, symptom) == "unknown"]
@@ -125,7 +127,8 @@ def _judge_in(case: Case, symptom: Symptom, mode: str) -> Judgement:
         return Judgement(symptom, "unknown", f"{unfit[0].label} cannot tell: {why_unfit(unfit[0])}", (unfit[0],))
     for trial in changes:
         seen = seen_in(trial, symptom)
-        if seen == "absent":
+        grows = symptom.kind != "leak" or not any(_leaves_as_much(trial, one, symptom.name) for one in controls)
+        if seen == "absent" or (seen == "shown" and not grows):
             why = f"{trial.label} does not show it: a fresh gate with the same change"
             return Judgement(symptom, "not-reproduced", why, tried)
         if seen == "unknown":
@@ -137,9 +140,9 @@ def _judge_in(case: Case, symptom: Symptom, mode: str) -> Judgement:
     return Judgement(symptom, "change", "it is there each time with the change and never without", tried)
 
 
-def _leaks_more(case: Case, control: GateRun, changes: Sequence[GateRun], name: str) -> bool:
-    """Whether the tests leave more with the change than without: a leak that grows."""
-    return all(run.left_in(name) > control.left_in(name) for run in (case.run, *changes))
+def _leaves_as_much(run: GateRun, control: GateRun, name: str) -> bool:
+    """A leak counts against the change only where it is larger with the change than without."""
+    return control.finished() and control.knows(name) and control.left_in(name) >= run.left_in(name)
 
 
 def _pairs_needed(case: Case, changes: Sequence[GateRun]) -> int:

@@ -61,7 +61,7 @@ class Facts:
     @property
     def symptoms(self) -> list[Symptom]:
         """What went wrong and needs an explanation; flaky tests have theirs."""
-        return [judgement.symptom for judgement in self.judgements if judgement.whose != "flaky"]
+        return [entry.symptom for entry in self.judgements if entry.whose not in ("flaky", "nothing")]
 
 
 @dataclass(frozen=True)
