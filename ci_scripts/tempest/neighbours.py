@@ -25,7 +25,11 @@ def alone(failed: Sequence[TestOutcome], selected: Iterable[str], shards: int) -
     """
     wanted = list(selected)
     of_shard: dict[int, list[str]] = {}
+    # What is torn down after a test that failed shows again when that test does: the others of its class need not run.
+    owners = {class_of(test.id)[0] for test in failed if FIXTURE.match(test.id) is None}
     for test in failed:
+        if test.id.startswith("tearDown") and class_of(test.id)[0] in owners:
+            continue
         tests = of_shard.setdefault(shard_of(test.worker, shards), [])
         tests += [name for name in _tests_behind(test.id, wanted) if name not in tests]
     return tuple(Part(f"worker-{shard}", shard, tuple(tests)) for shard, tests in sorted(of_shard.items()) if tests)

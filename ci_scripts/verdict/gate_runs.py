@@ -71,17 +71,17 @@ class GateRun:
         """How many things the tests left behind in an inventory, in all shards."""
         return sum(left.left_count for left in self.leftovers if left.name == inventory)
 
-    def knows(self, inventory: str) -> bool:
-        """Whether an inventory could be asked, before the tests and after."""
-        return any(left.name == inventory for left in self.leftovers)
+    def asked(self, inventory: str) -> frozenset[str | None]:
+        """The shards in which an inventory could be asked, before the tests and after."""
+        return frozenset(left.shard for left in self.leftovers if left.name == inventory)
 
     def red_probes(self) -> tuple[ProbeFact, ...]:
         """Red answers between the start of the first hook and the end, plus or minus one interval."""
         started, ended = self.times()
-        if started is None or ended is None:
+        if started is None or ended is None or ended < started:
+            # Without times, or with a clock that jumped back, nobody can say which were meanwhile.
             return tuple(fact for fact in self.probes if fact.red)
-        # The node's clock may jump back meanwhile.
-        return red_during(self.probes, min(started, ended), max(started, ended))
+        return red_during(self.probes, started, ended)
 
     def times(self) -> tuple[datetime | None, datetime | None]:
         """Start and end of run-gate, None where they are not known."""

@@ -54,7 +54,7 @@ def seen_in(trial: GateRun, symptom: Symptom) -> Seen:
             return "shown"
         return "absent" if trial.finished() else "unknown"
     if symptom.kind == "leak":
-        if not trial.finished() or not trial.knows(symptom.name):
+        if not trial.finished() or not trial.asked(symptom.name):
             return "unknown"
         return "shown" if trial.left_in(symptom.name) else "absent"
     return _test_seen(trial, symptom.name)

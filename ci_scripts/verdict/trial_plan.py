@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Literal
 
 from ci_scripts.verdict.gate_runs import CHANGE, CONTROL, Case, GateRun
+from ci_scripts.verdict.node_evidence import ProbeFact, red_during
 from ci_scripts.verdict.symptoms import BEFORE_TESTS, Symptom, is_fit, seen_in, symptoms_of
 
 MOST_SUSPECTS = 20
@@ -122,7 +124,7 @@ def _judge_in(case: Case, symptom: Symptom, mode: str) -> Judgement:
     for control in (trial for trial in case.trials if trial.role == CONTROL and symptom.kind != "leak"):
         if seen_in(control, symptom) == "shown":
             return Judgement(symptom, "ci", f"{control.label} shows it too, without the change", (control,))
-    unfit = [control for control in controls if not is_fit(control) or seen_in(control, symptom) == "unknown"]
+    unfit = [control for control in controls if not is_fit(control) or not _can_tell(case.run, control, symptom)]
     if unfit:
         return Judgement(symptom, "unknown", f"{unfit[0].label} cannot tell: {why_unfit(unfit[0])}", (unfit[0],))
     for trial in changes:
@@ -131,23 +133,42 @@ def _judge_in(case: Case, symptom: Symptom, mode: str) -> Judgement:
         if seen == "absent" or (seen == "shown" and not grows):
             why = f"{trial.label} does not show it: a fresh gate with the same change"
             return Judgement(symptom, "not-reproduced", why, tried)
-        if seen == "unknown":
+        if not _can_tell(case.run, trial, symptom):
             return Judgement(symptom, "unknown", f"{trial.label} cannot tell: {why_unfit(trial)}", (trial,))
     if len(changes) < len(controls):
         return Judgement(symptom, "unknown", "is it there again with the change?", tried, (CHANGE, mode))
-    if len(controls) < _pairs_needed(case, changes):
+    if len(controls) < _pairs_needed(case, symptom, changes):
         return Judgement(symptom, "unknown", "is it there without the change?", tried, (CONTROL, mode))
     return Judgement(symptom, "change", "it is there each time with the change and never without", tried)
 
 
+def _can_tell(run: GateRun, trial: GateRun, symptom: Symptom) -> bool:
+    """Whether a trial came far enough to show a symptom; of a leak, in every shard of the run."""
+    if symptom.kind == "leak" and not trial.asked(symptom.name) >= run.asked(symptom.name):
+        return False
+    return seen_in(trial, symptom) != "unknown"
+
+
 def _leaves_as_much(run: GateRun, control: GateRun, name: str) -> bool:
     """A leak counts against the change only where it is larger with the change than without."""
-    return control.finished() and control.knows(name) and control.left_in(name) >= run.left_in(name)
+    return control.finished() and control.asked(name) >= run.asked(name) and control.left_in(name) >= run.left_in(name)
 
 
-def _pairs_needed(case: Case, changes: Sequence[GateRun]) -> int:
+def _pairs_needed(case: Case, symptom: Symptom, changes: Sequence[GateRun]) -> int:
     """Two where a probe was red: something that the run depends on came and went, with the change or by chance."""
-    return 2 if any(run.red_probes() for run in (case.run, *changes)) else 1
+    return 2 if red_beside(case.run, symptom) or any(trial.red_probes() for trial in changes) else 1
+
+
+def red_beside(run: GateRun, symptom: Symptom) -> tuple[ProbeFact, ...]:
+    """Red answers while a test ran that failed, plus or minus one interval; of anything else, in the whole run."""
+    times = [(test.started, test.seconds) for test in run.tests.tests if test.id == symptom.name]
+    if not times or any(started is None or seconds is None for started, seconds in times):
+        return run.red_probes()
+    found: list[ProbeFact] = []
+    for started, seconds in times:
+        assert started is not None and seconds is not None
+        found += red_during(run.probes, started, started + timedelta(seconds=seconds))
+    return tuple(found)
 
 
 def why_unfit(trial: GateRun) -> str:

@@ -257,6 +257,13 @@ def test_a_control_whose_inventory_could_not_be_asked_says_nothing_about_a_leak(
     assert only(case_of(LEAKS, *trials)).whose == "unknown"
 
 
+def test_a_control_that_could_be_asked_in_one_shard_only_says_nothing_about_a_leak_in_two() -> None:
+    both = [left("neutron", 2, "0"), left("neutron", 2, "1")]
+    everything = round_of("all", {A: "passed"})
+    trials = [control("all", everything, leftovers=both[:1]), change("all", everything, leftovers=both)]
+    assert only(case_of(the_run(leftovers=both), *trials)).whose == "unknown"
+
+
 def test_one_symptom_that_is_the_changes_is_enough() -> None:
     run = the_run({"a": "failed", "b": "failed", "check": "failed"}, rounds=[alone(a="failed", b="failed")])
     first = next_trial(case_of(run))
