@@ -48,7 +48,7 @@ def look_back(
     wanted = settings.verdict
     try:
         with open_history(history_url(settings, environment), timeout=settings.history.timeout_seconds) as history:
-            green = history.last_green(job, branch, snapshot.time or now, run_id)
+            green = history.last_green(job, branch, now, run_id)
             others = history.same_failures(
                 names,
                 job=job,

@@ -142,7 +142,7 @@ def _evidence(facts: Facts, found: list[Judgement]) -> tuple[Evidence, ...]:
         if symptom.kind in ("test", "check"):
             moment = started.get(symptom.name)
             evidence.append(Evidence(symptom.kind, utc_text(moment) if moment else None, symptom.text, STREAM))
-    stages = {entry.symptom.name for entry in found if entry.symptom.kind == "stage"}
+    stages = {entry.symptom.name for entry in found if entry.symptom.kind in ("stage", "time-out")}
     evidence += [of_stage(stage) for stage in facts.run.stages if stage.name in stages]
     evidence += _of_the_ci(facts)
     trials = {trial.folder: trial for entry in found for trial in entry.trials}

@@ -11,9 +11,10 @@ from ci_scripts.verdict.run_facts import StageFact
 
 CHECKS = "checks."
 LOST = ("died", "hung")
+TIMED_OUT = "TIMED_OUT"
 BAD = ("failed", "incomplete")
 BEFORE_TESTS = ("prepare-gate", "install-driver", "start-gate")
-Kind = Literal["stage", "service", "test", "check", "probe", "leak"]
+Kind = Literal["stage", "time-out", "service", "test", "check", "probe", "leak"]
 # persistent: failed alone too; returned: passed alone, failed again with its neighbours; flaky: failed once only.
 Again = Literal["persistent", "returned", "flaky", "not-rerun"]
 Seen = Literal["shown", "absent", "unknown"]
@@ -22,6 +23,8 @@ Seen = Literal["shown", "absent", "unknown"]
 @dataclass(frozen=True)
 class Symptom:
     """``name`` is a stage, service, test, check, probe or inventory; ``again`` what the reruns of a test showed.
+
+    ``time-out``: all tests together took longer than they may, whether or not one of them hung.
 
     ``returned`` counts the replays with its neighbours in which a test failed again.
     """
@@ -45,6 +48,10 @@ def seen_in(trial: GateRun, symptom: Symptom) -> Seen:
     """Whether a trial shows a symptom; unknown where it did not come far enough to show it."""
     if symptom.kind == "stage":
         return _stage_seen(trial, symptom.name)
+    if symptom.kind == "time-out":
+        if any(entry.mode == "all" and entry.problem for entry in trial.rounds):
+            return "shown"
+        return "absent" if trial.finished() and trial.rounds else "unknown"
     if symptom.kind == "service":
         if any(service.name == symptom.name and service.state in LOST for service in trial.facts.services or ()):
             return "shown"
@@ -114,6 +121,9 @@ def _stages(run: GateRun) -> list[Symptom]:
         return []
     if failed.name == "run-gate" and _red_after(run):
         return []
+    outer = run.facts.stage("run-gate")
+    if failed.name == "run-tempest" and TIMED_OUT in (failed.outcome, outer.outcome if outer is not None else None):
+        return [Symptom("time-out", failed.name, f"the tests were not done in their time: {failed.reason}")]
     word = f" ({failed.outcome})" if failed.outcome else ""
     return [Symptom("stage", failed.name, f"{failed.name} failed{word}: {failed.reason or 'no reason given'}")]
 

@@ -45,8 +45,13 @@ def test_a_failed_class_fixture_means_all_tests_of_its_class() -> None:
     assert alone([outcome("setUpModule (m)", 0)], selected, 1) == (
         Part("worker-0", 0, ("m.A.a", "m.A.b", "m.AB.c", "m.B.d")),
     )
+
+
+def test_a_tear_down_that_failed_after_a_failed_test_needs_that_test_only() -> None:
+    selected = ["m.A.a", "m.A.b"]
     both = [outcome("m.A.b", 0), outcome("tearDownClass (m.A)", 0)]
-    assert alone(both, selected, 1) == (Part("worker-0", 0, ("m.A.b", "m.A.a")),)
+    assert alone(both, selected, 1) == (Part("worker-0", 0, ("m.A.b",)),)
+    assert alone(both[1:], selected, 1) == (Part("worker-0", 0, ("m.A.a", "m.A.b")),)
 
 
 def test_what_was_not_selected_is_not_run_again() -> None:

@@ -96,9 +96,9 @@ def test_a_test_under_way_when_a_stage_failed_hung_and_one_that_never_began_did_
     broken = with_stages(stage("run-tempest", 3, "TIMED_OUT", "their time was up"), stage("run-gate", 3))
     found = symptoms_of(the_run(tests=tests, stages=broken))
 
-    assert [(symptom.kind, symptom.name) for symptom in found] == [("test", A), ("stage", "run-tempest")]
+    assert [(symptom.kind, symptom.name) for symptom in found] == [("test", A), ("time-out", "run-tempest")]
     assert found[0].text == f"{A} did not end"
-    assert found[1].text == "run-tempest failed (TIMED_OUT): their time was up"
+    assert found[1].text == "the tests were not done in their time: their time was up"
     assert symptoms_of(the_run(tests=tests)) == ()
 
 

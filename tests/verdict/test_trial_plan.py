@@ -329,3 +329,20 @@ def test_a_failure_that_any_control_showed_is_not_the_changes() -> None:
 )
 def test_why_a_trial_cannot_tell(trial: GateRun, why: str) -> None:
     assert why in why_unfit(trial)
+
+
+def test_tests_that_together_take_too_long_are_tried_with_all_of_them() -> None:
+    """Each of them passes when it is tried: only all together show that the change makes everything slow."""
+    stages = with_stages(stage("run-tempest", 3, "TIMED_OUT", "their time was up"), stage("run-gate", 3))
+    run = the_run(tests=report({B: "passed"}, hung=[A]), stages=stages)
+    passes = round_of("neighbours", {A: "passed", B: "passed"})
+    trials = [control("neighbours", passes, number=1), change("neighbours", passes, number=2)]
+    assert wanted(case_of(run)) == ("control", "neighbours")
+    assert wanted(case_of(run, *trials)) == ("control", "all")
+    in_time = round_of("all", {A: "passed", B: "passed"})
+    too_long = round_of("all", {B: "passed"}, hung=[A], problem="the tests were stopped: their time was up")
+    trials += [control("all", in_time, number=3), change("all", too_long, number=4)]
+    found = {entry.symptom.kind: entry.whose for entry in judge(case_of(run, *trials))}
+    assert found == {"test": "not-reproduced", "time-out": "change"}
+    slow_node = [*trials[:2], control("all", too_long, number=3)]
+    assert {entry.whose for entry in judge(case_of(run, *slow_node)) if entry.symptom.kind == "time-out"} == {"ci"}
