@@ -59,7 +59,7 @@ def next_trial(case: Case, *, replays: int = 3, always: bool = False) -> WantedT
     asked = [symptom for symptom in symptoms if mode in modes_for(case.run, symptom, symptoms)]
     suspects = _evenly([symptom.name for symptom in asked if symptom.kind == "test"])
     returned = [symptom.returned for symptom in asked if symptom.returned]
-    rounds = replays
+    rounds = replays if returned else 1
     if role == CONTROL and returned:
         # The rarer a test fails, the oftener a control has to pass before it says something.
         rounds = replays * (replays + 1 - min(*returned, replays))

@@ -68,7 +68,7 @@ def test_a_flaky_test_wants_no_trial() -> None:
 
 def test_a_test_that_failed_again_is_asked_alone_first_without_the_change_then_with_it() -> None:
     first = next_trial(case_of(AGAIN))
-    assert first == WantedTrial(1, "control", "alone", (A,), 3, "is it there without the change?")
+    assert first == WantedTrial(1, "control", "alone", (A,), 1, "is it there without the change?")
     second = next_trial(case_of(AGAIN, control("alone", PASSES)))
     assert second == WantedTrial(2, "change", "alone", (A,), 3, "is it there again with the change?")
 
@@ -187,7 +187,7 @@ def test_a_test_that_did_not_end_is_tried_with_its_neighbours_and_its_stage_with
 
 def test_a_gate_that_did_not_start_is_tried_without_any_test() -> None:
     first = next_trial(case_of(NO_START))
-    assert first == WantedTrial(1, "control", "start", (), 3, "is it there without the change?")
+    assert first == WantedTrial(1, "control", "start", (), 1, "is it there without the change?")
     good, broken = control("start"), change("start", stages=START_FAILS)
     assert wanted(case_of(NO_START, good)) == ("change", "start")
     assert only(case_of(NO_START, good, broken)).whose == "change"
