@@ -70,7 +70,7 @@ def test_a_test_that_failed_again_is_asked_alone_first_without_the_change_then_w
     first = next_trial(case_of(AGAIN))
     assert first == WantedTrial(1, "control", "alone", (A,), 1, "is it there without the change?")
     second = next_trial(case_of(AGAIN, control("alone", PASSES)))
-    assert second == WantedTrial(2, "change", "alone", (A,), 3, "is it there again with the change?")
+    assert second == WantedTrial(2, "change", "alone", (A,), 1, "is it there again with the change?")
 
 
 def test_the_change_is_to_blame_when_it_fails_each_time_with_it_and_not_without() -> None:
