@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from ci_scripts.gates.access import read_access
 from ci_scripts.gates.context import GateContext
 from ci_scripts.tempest.checks import PREFIX
 from ci_scripts.tempest.neighbours import alone, with_neighbours
-from ci_scripts.tempest.rounds import RoundPlan, rounds_folder, run_round
+from ci_scripts.tempest.rounds import RoundPlan, run_round
 from ci_scripts.verdict.outcomes import TestOutcome
-from ci_scripts.verdict.read_stream import read_stream
 from ci_scripts.verdict.rerun_facts import passed_in
-from ci_scripts.verdict.tests_file import TestsReport, compare
+from ci_scripts.verdict.tests_file import TestsReport
 
 # A test that failed because nobody answered took its client's whole time-out; it may take that again.
 LEAST_SECONDS = 60.0
@@ -35,8 +33,8 @@ def rerun_failed(context: GateContext, report: TestsReport, selected: Sequence[s
     parts = alone(failed, selected, shards)
     if not wanted.rerun or not parts:
         return
-    run_round(context, RoundPlan("alone", "alone", parts, seconds_for(failed), one_at_a_time=True), watched=watched)
-    again = compare(read_stream(_stream(context, "alone")), [test for part in parts for test in part.tests])
+    plan = RoundPlan("alone", "alone", parts, seconds_for(failed), one_at_a_time=True)
+    again = run_round(context, plan, watched=watched)
     passed = [test for test in failed if passed_in(again, test.id)]
     if not passed:
         return
@@ -49,10 +47,6 @@ def rerun_failed(context: GateContext, report: TestsReport, selected: Sequence[s
 def seconds_for(tests: Sequence[TestOutcome]) -> float:
     """The most that a round of these may take: as long as they took, three times, and a minute."""
     return LEAST_SECONDS + TIMES_AS_LONG * sum(test.seconds or 0.0 for test in tests)
-
-
-def _stream(context: GateContext, name: str) -> Path:
-    return rounds_folder(context.workspace) / f"{name}.subunit"
 
 
 def _taken_evenly(tests: Sequence[TestOutcome], most: int) -> list[TestOutcome]:

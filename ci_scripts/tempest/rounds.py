@@ -17,6 +17,8 @@ from ci_scripts.tempest import checks
 from ci_scripts.tempest.crew import Crew, GateWatch, Part, TimeIsUp
 from ci_scripts.tempest.progress import Progress
 from ci_scripts.tempest.stream_writer import StreamWriter
+from ci_scripts.verdict.read_stream import read_stream
+from ci_scripts.verdict.tests_file import TestsReport, compare
 from ci_scripts.workspace import SCHEMA, Workspace, read_json, utc_text, write_json_atomically
 
 
@@ -70,8 +72,8 @@ def _plans_file(workspace: Workspace) -> Path:
     return workspace.root / "rounds.json"
 
 
-def run_round(context: GateContext, plan: RoundPlan, *, watched: bool) -> None:
-    """Run it on the gate that is up. Failed tests are no error; a round whose time was up says so in reruns.json.
+def run_round(context: GateContext, plan: RoundPlan, *, watched: bool) -> TestsReport:
+    """Run it on the gate that is up; what became of its tests. A round whose time was up says so in reruns.json.
 
     Raises InfrastructureError when the gate breaks or a worker fails.
     """
@@ -111,6 +113,7 @@ def run_round(context: GateContext, plan: RoundPlan, *, watched: bool) -> None:
             with aborts.deferred():
                 crew.stop()
     _note(folder, {**entry, "ended": utc_text()})
+    return compare(read_stream(stream), selected)
 
 
 def _note(folder: Path, entry: dict[str, Any]) -> None:

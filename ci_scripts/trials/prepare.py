@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from ci_scripts.change import ChangeUnderTest, change_from_record
@@ -31,7 +31,7 @@ def prepare_trial(
     run: dict[str, Any] = {
         **outer.run,
         "run_id": environment["CI_RUN_ID"],
-        "trial": {"number": wanted.number, "role": wanted.role, "mode": wanted.mode, "why": wanted.why},
+        "trial": asdict(wanted),
         "like": str(outer.workspace.environments_dir),
         "checkouts": {},
         "environments": {},

@@ -5,8 +5,9 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Mapping
+from pathlib import Path
 
-from ci_scripts.errors import CIError, Interrupted, Terminated
+from ci_scripts.errors import CIError, InfrastructureError, Interrupted, Terminated
 from ci_scripts.gates.context import GateContext
 from ci_scripts.gates.hooks import run_hooks
 from ci_scripts.process_tree import stop_orphans
@@ -35,9 +36,13 @@ def run_trials(
     deadline = time.monotonic() + 60.0 * context.settings.verdict.timeout_minutes
     if by_hand:
         _set_aside_what_cannot_tell(context)
-    count = 0
+    count, seen = 0, -1
     while True:
         case = read_case(context.workspace.root)
+        if len(case.trials) <= seen:
+            context.record.say("the last trial left nothing that can be read: no further one is made")
+            return count
+        seen = len(case.trials)
         always = by_hand or policy == "always"
         wanted = next_trial(case, replays=context.settings.verdict.replays, always=always)
         if wanted is None:
@@ -49,6 +54,15 @@ def run_trials(
         with context.record.step(f"trial {wanted.number}, {wanted.role}: {wanted.why}"):
             _run_trial(context, environment, flags, wanted, case, seconds)
         count += 1
+
+
+def _require_no_link(*folders: Path) -> None:
+    for folder in folders:
+        if folder.is_symlink():
+            raise InfrastructureError(
+                f"{folder} is a link: what is written there would end up elsewhere.",
+                next_step="delete it, find out who made it, and run ci-run-gate --control.",
+            )
 
 
 def _set_aside_what_cannot_tell(context: GateContext) -> None:
@@ -67,7 +81,9 @@ def _run_trial(
     case: Case,
     seconds: float,
 ) -> None:
-    workspace = Workspace(outer.workspace.trials / f"{wanted.number}-{wanted.role}")
+    folder = outer.workspace.trials / f"{wanted.number}-{wanted.role}"
+    _require_no_link(outer.workspace.trials, folder)
+    workspace = Workspace(folder)
     shutil.rmtree(workspace.root, ignore_errors=True)
     workspace.make_folders()
     run_id = f"{outer.run['run_id']}-{wanted.number}"
