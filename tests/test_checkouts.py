@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from ci_scripts.checkouts import (
     Checkout,
     check_out,
     fetch,
+    fetched_before,
     files_of_change,
     mended,
     project_addresses,
@@ -57,6 +59,13 @@ class Site:
             made[name] = mended(self.cache, wanted.url, make)
         return made
 
+    def again(self, change: ChangeUnderTest, project: str, made: Checkout, *, with_changes: bool) -> Checkout:
+        """The checkout of a trial, from what run.json says of the run's own."""
+        record = json.loads(json.dumps(made.as_record(self.folder)))
+        wanted = wanted_checkouts(self.settings(), change)[project]
+        target = self.folder / f"trials/{with_changes}" / project
+        return check_out(fetched_before(record, wanted, self.cache, with_changes=with_changes), target, self.cache)
+
 
 @pytest.fixture
 def site(tmp_path: Path) -> Site:
@@ -81,6 +90,7 @@ def test_a_change_is_merged_onto_the_tip_of_its_branch(site: Site) -> None:
         "revision": revision,
         "contains_revision": True,
         "patches": [],
+        "merged": [revision],
     }
 
 
@@ -300,3 +310,76 @@ def test_damage_that_only_a_checkout_meets_is_mended(site: Site) -> None:
     made = site.check_out(site.change(1))
     assert (made[NEUTRON].path / "mine").exists()
     assert any("WARNING" in text for text in site.said)
+
+
+@pytest.mark.parametrize("with_changes", [True, False])
+def test_a_checkout_is_made_again_from_the_same_commits_without_asking_the_server(
+    site: Site, with_changes: bool
+) -> None:
+    revision = site.neutron.change(1, 1, {"mine": "1"})
+    tip = site.neutron.commit({"theirs": "2"})
+    change = site.change(1)
+    made = site.check_out(change)[NEUTRON]
+    site.neutron.commit({"later": "3"})
+    site.neutron.folder.rename(site.neutron.folder.with_name("gone"))
+    again = site.again(change, NEUTRON, made, with_changes=with_changes)
+    names = {path.name for path in again.path.iterdir()}
+    assert "theirs" in names and "later" not in names
+    assert ("mine" in names) is with_changes
+    assert again.tip == tip
+    if with_changes:
+        assert again.merged == made.merged == (revision,)
+        assert git(again.path, "rev-parse", "HEAD^{tree}") == git(made.path, "rev-parse", "HEAD^{tree}")
+    else:
+        assert (again.commit, again.merged, again.revision, again.contains_revision) == (tip, (), None, False)
+
+
+def test_dependencies_are_merged_again_with_the_change_and_left_out_without_it(site: Site) -> None:
+    site.neutron.change(1, 1, {"one": "1"})
+    site.driver.change(2, 1, {"driver": "2"})
+    site.neutron.change(3, 1, {"three": "3"})
+    change = site.change(3, also=(site.change(1), site.change(2, DRIVER)))
+    made = site.check_out(change)
+    for with_changes in (True, False):
+        neutron = site.again(change, NEUTRON, made[NEUTRON], with_changes=with_changes)
+        driver = site.again(change, DRIVER, made[DRIVER], with_changes=with_changes)
+        names = {path.name for checkout in (neutron, driver) for path in checkout.path.iterdir()}
+        assert ({"one", "driver", "three"} <= names) is with_changes
+        assert bool({"one", "driver", "three"} & names) is with_changes
+
+
+def test_a_driver_at_a_tag_and_a_branch_that_was_fallen_back_to_stay_what_they_were(site: Site) -> None:
+    site.driver.branch("stable/2026.1")
+    site.driver.change(2, 1, {"mine": "1"}, on="stable/2026.1")
+    change = site.change(2, DRIVER, branch="stable/2026.1")
+    neutron = site.check_out(change)[NEUTRON]
+    assert site.again(change, NEUTRON, neutron, with_changes=True).branch == neutron.branch == "master"
+    git(site.driver.folder, "tag", "1.0")
+    site.sections["driver"]["ref"] = "1.0"
+    site.neutron.change(1, 1, {"mine": "1"})
+    driver = site.check_out(site.change(1))[DRIVER]
+    git(site.driver.folder, "tag", "--delete", "1.0")
+    assert site.again(site.change(1), DRIVER, driver, with_changes=False).commit == driver.commit
+
+
+def test_where_zuul_merged_the_change_its_branch_is_asked_for(site: Site) -> None:
+    ref = "refs/zuul/master/Z" + "0" * 31 + "1"
+    merged = site.neutron.change(1, 1, {"one": "1"})
+    site.neutron.point(ref, merged)
+    change = site.change(1, ref=ref, revision=merged, trigger="zuul-v2")
+    made = site.check_out(change)[NEUTRON]
+    assert site.again(change, NEUTRON, made, with_changes=True).commit == merged
+    bare = site.again(change, NEUTRON, made, with_changes=False)
+    assert bare.commit == site.neutron.tip() and not (bare.path / "one").exists()
+    site.neutron.folder.rename(site.neutron.folder.with_name("gone"))
+    with pytest.raises(InfrastructureError):
+        site.again(change, NEUTRON, made, with_changes=False)
+
+
+def test_patches_are_applied_to_the_checkout_of_a_control_run_too(site: Site) -> None:
+    site.neutron.change(1, 1, {"mine": "1"})
+    make_patch(site, "a.patch", "neutron", "neutron\npatched")
+    site.sections["projects"][NEUTRON]["patches"] = ["a.patch"]
+    change = site.change(1)
+    bare = site.again(change, NEUTRON, site.check_out(change)[NEUTRON], with_changes=False)
+    assert "patched" in (bare.path / "README").read_text() and not (bare.path / "mine").exists()

@@ -17,6 +17,7 @@ from ci_scripts.python_environments import (
     installed_packages,
     pinned_version,
     prepare_environment,
+    required_by,
     site_packages,
 )
 from tests.fakes.fake_openstack import FakeIndex, driver_files
@@ -42,7 +43,7 @@ class Site:
         files = {f"{name}.py": f"version = '{version}'\n"}
         write_wheel(self.wheels, name, version, files, requires=requires)
 
-    def prepare(self, run: str, *checkouts: Checkout, constraints: str | None = None) -> Path:
+    def prepare(self, run: str, *checkouts: Checkout, constraints: str | None = None, like: str | None = None) -> Path:
         environments = self.folder / run / "environments"
         environments.mkdir(parents=True)
         paths = []
@@ -50,7 +51,8 @@ class Site:
             paths.append(self.folder / run / "constraints.txt")
             paths[0].write_text(constraints)
         wanted = Requirements("openstack", ["alpha"], checkouts, paths, sys.executable)
-        places = Places(environments, self.folder / "cache", self.folder / run / "logs")
+        before = self.folder / like / "environments" if like else None
+        places = Places(environments, self.folder / "cache", self.folder / run / "logs", before)
         return prepare_environment(wanted, places, self.env)
 
     def packages(self, environment: Path) -> list[str]:
@@ -104,6 +106,69 @@ def test_a_checkout_takes_the_place_of_the_release(site: Site, checkout: Checkou
     # What a change under test brings never gets into the cache.
     (cached,) = site.cached()
     assert not (site_packages(cached) / "fake_driver.py").exists()
+
+
+def test_an_environment_like_that_of_another_run_has_its_packages_although_newer_ones_came(site: Site) -> None:
+    before = site.packages(site.prepare("one"))
+    site.add("beta", "2.0")
+    assert site.packages(site.prepare("two", like="one")) == before == ["alpha==1.0", "beta==1.0"]
+    assert site.packages(site.prepare("three")) == ["alpha==1.0", "beta==2.0"]
+    # The trial of a trial's run, too.
+    assert site.packages(site.prepare("four", like="two")) == before
+
+
+def driver_that(requires: list[str], folder: Path) -> Checkout:
+    folder.mkdir(parents=True)
+    for name, text in driver_files(requires=requires).items():
+        (folder / name).write_text(text)
+    return Checkout(folder)
+
+
+def test_a_checkout_that_requires_the_same_has_the_packages_of_the_other_run(site: Site, tmp_path: Path) -> None:
+    site.prepare("one", driver_that(["beta", "alpha"], tmp_path / "a" / "driver"))
+    site.add("beta", "2.0")
+    found = site.packages(site.prepare("two", driver_that(["alpha", "beta"], tmp_path / "b" / "driver"), like="one"))
+    assert "beta==1.0" in found
+
+
+@pytest.mark.parametrize("requires", [[], ["alpha", "beta>=2"], ["alpha", "beta!=1.5"]])
+def test_a_checkout_that_requires_something_else_is_resolved_anew(
+    site: Site, tmp_path: Path, requires: list[str]
+) -> None:
+    site.prepare("one", driver_that(["alpha", "beta"], tmp_path / "a" / "driver"))
+    site.add("beta", "2.0")
+    found = site.packages(site.prepare("two", driver_that(requires, tmp_path / "b" / "driver"), like="one"))
+    assert "beta==2.0" in found
+
+
+def test_a_run_whose_environment_was_never_resolved_is_no_example(site: Site, checkout: Checkout) -> None:
+    (site.folder / "one" / "environments").mkdir(parents=True)
+    assert "beta==1.0" in site.packages(site.prepare("two", checkout, like="one"))
+
+
+def test_the_constraints_of_the_other_run_come_with_its_packages(site: Site) -> None:
+    site.prepare("one", constraints="beta===1.0\n")
+    site.prepare("two", constraints="beta===1.0\n", like="one")
+
+    def constraints(run: str) -> list[str]:
+        return [path.read_text() for path in site.folder.glob(f"{run}/environments/openstack-constraints-*.txt")]
+
+    assert constraints("two") == constraints("one") == ["beta===1.0\n"]
+
+
+def test_what_a_wheel_requires(tmp_path: Path) -> None:
+    wheel = write_wheel(tmp_path, "gamma", "1.0", {}, requires=["beta>=1", "alpha; python_version > '3'"])
+    assert required_by(wheel) == ["alpha; python_version > '3'", "beta>=1"]
+    assert required_by(write_wheel(tmp_path, "delta", "1.0", {})) == []
+
+
+@pytest.mark.parametrize("content", [b"", b"no archive", None])
+def test_a_damaged_wheel_is_named(tmp_path: Path, content: bytes | None) -> None:
+    wheel = tmp_path / "gamma-1.0-py3-none-any.whl"
+    if content is not None:
+        wheel.write_bytes(content)
+    with pytest.raises(InfrastructureError, match=r"gamma-1\.0-py3-none-any\.whl is damaged"):
+        required_by(wheel)
 
 
 def test_what_cannot_be_resolved_names_cause_and_log(site: Site) -> None:

@@ -83,6 +83,12 @@ def driver_files(**changes: Any) -> dict[str, str]:
     }
 
 
+def behaving(**tests: str) -> dict[str, str]:
+    """``driver_files`` of a driver that does this to tests of CLASS, by name; see "driver" in inside/runner.py."""
+    behaviour = {f"{CLASS}.{name}": what for name, what in tests.items()}
+    return driver_files(module=f"class FakeDriver:\n    behaviour = {behaviour!r}\n")
+
+
 def make_wheels(folder: Path) -> Path:
     """The packages that the local gate asks for."""
     stubs = {"neutron_stubs.py": (INSIDE / "neutron_stubs.py").read_text()}
@@ -179,6 +185,16 @@ class FakeSite:
     def behave(self, service: str, **how: Any) -> None:
         (self.control / f"{service}.json").write_text(json.dumps(how))
 
+    def use_driver(self, before: Mapping[str, str], change: Mapping[str, str], **sections: Any) -> Remote:
+        """Test a driver of this site's own from now on: the files of its branch, and those that change 1,1 changes."""
+        remote = Remote(self.folder / "server" / PROJECT)
+        remote.commit(before)
+        remote.change(1, 1, change)
+        config = {"ml2_conf.ini": {"ml2": {"mechanism_drivers": "logger,fake"}}}
+        driver = {"project": PROJECT, "source": remote.url, "neutron_config": config}
+        self.write_config(driver=driver, **sections)
+        return remote
+
     def prepare(self) -> None:
         """As ci-prepare-gate and ci-install-driver leave it, by a copy."""
         subprocess.run(["cp", "-a", str(self.index.prepared()), str(self.workspace.root)], check=True)
@@ -225,6 +241,17 @@ class FakeSite:
         """stages/<name>.json."""
         found: dict[str, Any] = json.loads((self.workspace.stages_dir / f"{name}.json").read_text())
         return found
+
+    def verdict(self) -> dict[str, Any]:
+        """verdict.json."""
+        found: dict[str, Any] = json.loads(self.workspace.verdict_json.read_text())
+        return found
+
+    def trials(self) -> list[str]:
+        """The names of the trials' folders in their order."""
+        folder = self.workspace.root / "trials"
+        found = [path.name for path in folder.iterdir() if path.name[0].isdigit()] if folder.exists() else []
+        return sorted(found, key=lambda name: int(name.partition("-")[0]))
 
     def wait_for_words(self, words: str) -> None:
         """Until logs/console.log holds them."""

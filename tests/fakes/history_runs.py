@@ -64,7 +64,7 @@ def at_once(work: Callable[..., Any], arguments: Sequence[tuple[Any, ...]]) -> l
     """``work`` in a process each, begun in the same moment; raises what one of them raised."""
     context = multiprocessing.get_context("forkserver")
     # What takes its time to import is imported once.
-    context.set_forkserver_preload(["ci_scripts.history_verbs", "psycopg", __name__])
+    context.set_forkserver_preload(["ci_scripts.history.verbs", "psycopg", __name__])
     barrier = context.Barrier(len(arguments))
     with ProcessPoolExecutor(len(arguments), context, initializer=_hold, initargs=(barrier,)) as pool:
         futures = [pool.submit(_released, work, *words) for words in arguments]

@@ -31,7 +31,9 @@ def hooks_run_to_the_end_with_failed_tests(site: FakeSite) -> Ended:
 
 
 def change_is_to_blame(site: FakeSite) -> Ended:
-    hooks_run_to_the_end_with_failed_tests(site)
+    # In the run and alone, not in the control run, and again with the change.
+    site.tests({f"{CLASS}.test_bad": "fail then fail then pass then fail"})
+    assert site.command("ci-run-gate").exit_code == 0
     return site.command("ci-summarize-results")
 
 
@@ -46,6 +48,17 @@ def no_such_option(site: FakeSite) -> Ended:
 def gate_does_not_start(site: FakeSite) -> Ended:
     site.behave("keystone", exits=1, says="no")
     return site.command("ci-run-gate")
+
+
+def fails_without_the_change_too(site: FakeSite) -> Ended:
+    hooks_run_to_the_end_with_failed_tests(site)
+    return site.command("ci-summarize-results")
+
+
+def flaky_test(site: FakeSite) -> Ended:
+    site.tests({f"{CLASS}.test_bad": "fail then pass"})
+    assert site.command("ci-run-gate").exit_code == 0
+    return site.command("ci-summarize-results")
 
 
 def nobody_knows(site: FakeSite) -> Ended:
@@ -85,11 +98,13 @@ def interrupted_by(number: signal.Signals) -> Way:
 WAYS: list[tuple[int, str, Way]] = [
     (0, "passes", passes),
     (0, "run-gate with failed tests", hooks_run_to_the_end_with_failed_tests),
+    (0, "a flaky test", flaky_test),
     (1, "tests fail", failing_tests),
     (1, "the change is to blame", change_is_to_blame),
     (2, "bad option", bad_option),
     (2, "no such option", no_such_option),
     (3, "the gate does not start", gate_does_not_start),
+    (3, "it fails without the change too", fails_without_the_change_too),
     (3, "nobody knows", nobody_knows),
     (3, "a worker crashes", worker_crashes),
     (4, "merge conflict", merge_conflict),

@@ -8,25 +8,16 @@ import signal
 import socket
 from collections.abc import Iterator
 from datetime import datetime
-from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.fakes.fake_openstack import CLASS, PROJECT, FakeSite, driver_files
+from tests.fakes.fake_openstack import CLASS, FakeSite, driver_files
 from tests.fakes.waiting import wait_for
-from tests.repositories import Remote
 
 EXIT_AT_ONCE = ["{python}", "-c", "import sys; sys.exit('the licence has expired')"]
 
 
-def use_driver(site: FakeSite, tmp_path: Path, **changes: Any) -> None:
-    """Test a driver of its own from now on."""
-    remote = Remote(tmp_path / "server" / PROJECT)
-    remote.commit(driver_files(**changes))
-    remote.change(1, 1, {"doc.txt": "harmless\n"})
-    config = {"ml2_conf.ini": {"ml2": {"mechanism_drivers": "logger,fake"}}}
-    site.write_config(driver={"project": PROJECT, "source": remote.url, "neutron_config": config})
+HARMLESS = {"doc.txt": "harmless\n"}
 
 
 def require_ci_failure(site: FakeSite, *words: str) -> str:
@@ -42,23 +33,23 @@ def require_ci_failure(site: FakeSite, *words: str) -> str:
     return said
 
 
-def test_a_driver_that_does_not_install(fake_site: FakeSite, tmp_path: Path) -> None:
-    use_driver(fake_site, tmp_path, requires=["there-is-no-such-library>=1"])
+def test_a_driver_that_does_not_install(fake_site: FakeSite) -> None:
+    fake_site.use_driver(driver_files(requires=["there-is-no-such-library>=1"]), HARMLESS)
     require_ci_failure(fake_site, "could not be installed", "there-is-no-such-library", "install-driver.log")
     assert fake_site.stage("install-driver")["exit_code"] == 3
     assert not (fake_site.workspace.stages_dir / "start-gate.json").exists()
     assert not fake_site.workspace.driver_json.exists()
 
 
-def test_a_driver_that_raises_on_import(fake_site: FakeSite, tmp_path: Path) -> None:
-    use_driver(fake_site, tmp_path, module="raise RuntimeError('no firmware')\n")
+def test_a_driver_that_raises_on_import(fake_site: FakeSite) -> None:
+    fake_site.use_driver(driver_files(module="raise RuntimeError('no firmware')\n"), HARMLESS)
     require_ci_failure(fake_site, "neutron of shard 0 did not start", "no firmware", "neutron.out")
     neutron = fake_site.services()["neutron"]
     assert (neutron["state"], neutron["exit_status"]) == ("died", 22)
 
 
-def test_a_driver_whose_entry_point_neutron_does_not_load(fake_site: FakeSite, tmp_path: Path) -> None:
-    use_driver(fake_site, tmp_path, entry_points={"fake_renamed": "fake_driver:FakeDriver"})
+def test_a_driver_whose_entry_point_neutron_does_not_load(fake_site: FakeSite) -> None:
+    fake_site.use_driver(driver_files(entry_points={"fake_renamed": "fake_driver:FakeDriver"}), HARMLESS)
     require_ci_failure(fake_site, "mechanism drivers were not found: {'fake'}")
 
 
@@ -103,7 +94,7 @@ def test_somebody_takes_the_port_of_keystone(fake_site: FakeSite) -> None:
 
 
 def test_keystone_is_killed_in_the_middle(prepared_site: FakeSite) -> None:
-    prepared_site.tests({f"{CLASS}.test_before": "pass", f"{CLASS}.test_under_way": "wait"})
+    prepared_site.tests({f"{CLASS}.test_before": "pass", f"{CLASS}.test_under_way": "wait then pass"})
     running = prepared_site.begin("ci-run-gate")
     prepared_site.wait_for_file("waiting")
     os.kill(prepared_site.services()["keystone"]["pid"], signal.SIGKILL)
@@ -122,8 +113,9 @@ def test_keystone_is_killed_in_the_middle(prepared_site: FakeSite) -> None:
     summary = prepared_site.command("ci-summarize-results")
     assert summary.exit_code == 3
     verdict = json.loads(prepared_site.workspace.verdict_json.read_text())
-    assert verdict["blame"] == "ci"
+    assert (verdict["rule"], verdict["blame"], verdict["outcome"]) == ("not-reproduced", "ci", "NODE_FAILURE")
     assert verdict["counts"]["passed"] == 1
+    assert prepared_site.trials() == ["1-control", "2-change"]
 
 
 def test_keystone_is_killed_while_tests_are_run_by_hand(prepared_site: FakeSite) -> None:
@@ -142,7 +134,7 @@ def test_keystone_is_killed_while_tests_are_run_by_hand(prepared_site: FakeSite)
 
 
 def test_a_supervisor_that_is_killed_is_noticed(prepared_site: FakeSite) -> None:
-    prepared_site.tests({f"{CLASS}.test_under_way": "wait"})
+    prepared_site.tests({f"{CLASS}.test_under_way": "wait then pass"})
     running = prepared_site.begin("ci-run-gate")
     prepared_site.wait_for_file("waiting")
     os.kill(json.loads(prepared_site.workspace.gate_status.read_text())["supervisor_pid"], signal.SIGKILL)
@@ -150,6 +142,8 @@ def test_a_supervisor_that_is_killed_is_noticed(prepared_site: FakeSite) -> None
     assert done.exit_code == 3
     assert "the gate's supervisor is gone" in done.paragraph("ci-run-gate")
     assert prepared_site.processes() == []
+    assert prepared_site.command("ci-summarize-results").exit_code == 3
+    assert prepared_site.verdict()["blame"] != "change"
     # Nobody was there to write that the services were stopped.
     prepared_site.workspace.gate_status.unlink()
 

@@ -21,10 +21,12 @@ from ci_scripts.errors import InfrastructureError
 from ci_scripts.stages.summarize_results import summarize
 from ci_scripts.verdict.tests_file import read_tests
 from ci_scripts.workspace import Workspace
+from tests.verdict.made_workspaces import rounds_files, trial_files
 
 SHA = "a" * 40
 STAGES = ("prepare-gate", "run-gate", "install-driver", "start-gate", "run-tempest", "stop-gate")
 MODULE = "ci_scripts.stages.summarize_results"
+CLASS = "tempest.api.network.test_networks.NetworksTest"
 
 
 def write(path: Path, content: Any) -> None:
@@ -39,7 +41,7 @@ def stream(**statuses: str) -> bytes:
     output = io.BytesIO()
     writer = StreamResultToBytes(output)
     for name, status in statuses.items():
-        test_id = f"tempest.api.network.test_networks.NetworksTest.{name}"
+        test_id = f"{CLASS}.{name}"
         writer.status(test_id=test_id, test_status="inprogress")
         if status != "inprogress":
             writer.status(test_id=test_id, test_status=status)
@@ -60,7 +62,7 @@ def finished_run(root: Path, **statuses: str) -> Workspace:
     driver = {"distribution": "networking-example", "version": "1", "commit": SHA, "mechanism_drivers": ["example"]}
     write(root / "logs/driver.json", driver)
     write(root / "logs/packages.txt", "# Python 3.11.7\nneutron==29.0.0\n")
-    ids = [f"tempest.api.network.test_networks.NetworksTest.{name}" for name in statuses]
+    ids = [f"{CLASS}.{name}" for name in statuses]
     write(root / "logs/selected-tests.txt", "\n".join(ids) + "\n")
     write(root / "logs/testrepository.subunit", stream(**statuses))
     return Workspace(root)
@@ -97,7 +99,7 @@ def test_a_good_run_passes_and_leaves_every_file(tmp_path: Path, capsys: pytest.
 @pytest.mark.parametrize(
     ("statuses", "expected"),
     [
-        ({"test_a": "success", "test_b": "fail"}, ("FAILURE", "change", 1)),
+        ({"test_a": "success", "test_b": "fail"}, ("ERROR", "unknown", 3)),
         ({"test_a": "success", "test_b": "inprogress"}, ("ERROR", "ci", 3)),
         ({"test_a": "skip", "test_b": "skip"}, ("ERROR", "ci", 3)),
     ],
@@ -107,6 +109,43 @@ def test_the_tests_decide_on_a_healthy_gate(tmp_path: Path, statuses, expected: 
 
     assert call(MODULE, "ci-summarize-results", ["--workspace", str(tmp_path), "--json"]) == expected[2]
     assert verdict_of(tmp_path) == expected
+
+
+FAILED, AGAIN = f"{CLASS}.test_b", "alone"
+
+
+@pytest.mark.parametrize(
+    ("without", "with_it", "expected"),
+    [
+        ("passed", "failed", ("FAILURE", "change", 1)),
+        ("failed", None, ("ERROR", "ci", 3)),
+        ("passed", "passed", ("ERROR", "unknown", 3)),
+        ("passed", None, ("ERROR", "unknown", 3)),
+    ],
+)
+def test_the_trials_decide_whose_a_failed_test_is(
+    tmp_path: Path, without: str, with_it: str | None, expected: tuple[str, str, int]
+) -> None:
+    finished_run(tmp_path, test_a="success", test_b="fail")
+    rounds_files(tmp_path, (AGAIN, AGAIN, {FAILED: "failed"}))
+    trial_files(tmp_path, "1-control", AGAIN, (AGAIN, AGAIN, {FAILED: without}))
+    if with_it is not None:
+        trial_files(tmp_path, "2-change", AGAIN, (AGAIN, AGAIN, {FAILED: with_it}))
+
+    assert call(MODULE, "ci-summarize-results", ["--workspace", str(tmp_path)]) == expected[2]
+    assert verdict_of(tmp_path) == expected
+    verdict = json.loads((tmp_path / "verdict.json").read_text())
+    assert any(entry["file"] == "trials/1-control/run.json" for entry in (*verdict["evidence"], *verdict["context"]))
+
+
+def test_a_flaky_test_is_listed_and_passes(tmp_path: Path) -> None:
+    finished_run(tmp_path, test_a="success", test_b="fail")
+    neighbours = [(f"neighbours-{number}", "neighbours", {FAILED: "passed"}) for number in (1, 2, 3)]
+    rounds_files(tmp_path, (AGAIN, AGAIN, {FAILED: "passed"}), *neighbours)
+
+    assert call(MODULE, "ci-summarize-results", ["--workspace", str(tmp_path)]) == 0
+    verdict = json.loads((tmp_path / "verdict.json").read_text())
+    assert (verdict["outcome"], verdict["flaky"]) == ("SUCCESS", [FAILED])
 
 
 MISSING = [
@@ -159,12 +198,20 @@ def test_what_prepare_gate_found_stays(tmp_path: Path, outcome: str, where: str)
     assert json.loads((tmp_path / "verdict.json").read_text())["reasons"] == ["only documentation"]
 
 
-def test_a_failed_stage_wins_over_failed_tests(tmp_path: Path) -> None:
+def test_failed_tests_and_a_failed_stage_without_a_control_run_are_nobodys_known_fault(tmp_path: Path) -> None:
     finished_run(tmp_path, test_a="fail")
     stage(tmp_path, "run-tempest", 3, reason="neutron died", outcome="TIMED_OUT")
 
     assert call(MODULE, "ci-summarize-results", ["--workspace", str(tmp_path)]) == 3
-    assert verdict_of(tmp_path) == ("TIMED_OUT", "ci", 3)
+    assert verdict_of(tmp_path) == ("TIMED_OUT", "unknown", 3)
+
+
+def test_a_stage_that_failed_before_the_change_had_a_part_in_it_is_the_cis(tmp_path: Path) -> None:
+    finished_run(tmp_path, test_a="fail")
+    stage(tmp_path, "run-gate", 3, reason="the probe controller is red", with_change=False)
+
+    assert call(MODULE, "ci-summarize-results", ["--workspace", str(tmp_path)]) == 3
+    assert verdict_of(tmp_path) == ("ERROR", "ci", 3)
 
 
 def test_an_abort_keeps_its_exit_code(tmp_path: Path) -> None:
@@ -177,7 +224,10 @@ def test_an_abort_keeps_its_exit_code(tmp_path: Path) -> None:
 
 def test_the_same_files_give_the_same_verdict(tmp_path: Path) -> None:
     workspace = finished_run(tmp_path, test_a="fail", test_b="success")
-    first, second = summarize(workspace).as_json(), summarize(workspace).as_json()
+    first, second = (
+        summarize(workspace, None, environment={}).as_json(),
+        summarize(workspace, None, environment={}).as_json(),
+    )
 
     assert {**first, "made": ""} == {**second, "made": ""}
 
@@ -200,7 +250,7 @@ def test_a_full_disk_names_the_file_and_leaves_no_half(tmp_path: Path, monkeypat
 
     monkeypatch.setattr(workspace_module.os, "replace", full)
     with pytest.raises(InfrastructureError, match=r"report/junit\.xml could not be written: No space left") as caught:
-        summarize(workspace)
+        summarize(workspace, None, environment={})
     assert caught.value.exit_code == 3 and "free some space" in str(caught.value)
     assert not workspace.verdict_json.exists()
     assert sorted(path.name for path in workspace.report_dir.iterdir()) == ["index.html"]
@@ -230,7 +280,7 @@ def test_a_link_left_by_the_node_is_not_written_through(tmp_path: Path) -> None:
     (tmp_path / "run" / "report").symlink_to(outside)
 
     with pytest.raises(InfrastructureError, match="is a link"):
-        summarize(workspace)
+        summarize(workspace, None, environment={})
     assert list(outside.iterdir()) == []
 
 

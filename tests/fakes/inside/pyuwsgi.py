@@ -8,6 +8,8 @@ It behaves as the files in the folder that BUILD_FAKE_OPENSTACK names say, NAME 
                  {"loads": [driver, ...]}           Neutron logs these instead of what it found
     NAME.dies    it ends by itself with the exit code in it
     NAME.hangs   "idle": answers nobody; "busy": answers nobody and works
+
+What the loaded drivers do to tests, their ``behaviour``, Neutron tells at /fake/behaviour; at /fake/crash it ends.
 """
 
 import argparse
@@ -54,7 +56,7 @@ def neutron_starts(wanted):
             give_up(log, f"The following mechanism drivers were not found: {set(missing)}")
         for name in set(names) & set(points):
             try:
-                points[name].load()
+                Api.behaviour.update(getattr(points[name].load(), "behaviour", {}))
             except Exception as error:
                 text = f"The '{points[name]!r}' entrypoint could not be loaded for the following reason: '{error}'."
                 give_up(log, text)
@@ -76,10 +78,15 @@ class Api(BaseHTTPRequestHandler):
     """Keystone and Neutron at once: only paths tell them apart."""
 
     name = ""
+    behaviour = {}
 
     def do_GET(self):
         self.hang()
-        if self.path.startswith("/v2.0/extensions"):
+        if self.path == "/fake/behaviour":
+            self.answer(200, self.behaviour)
+        elif self.path == "/fake/crash":
+            end(1)
+        elif self.path.startswith("/v2.0/extensions"):
             self.with_token(200, {"extensions": [{"alias": "router"}, {"alias": "security-group"}]})
         else:
             self.answer(200, {"versions": []})
