@@ -16,7 +16,7 @@ NEW = "    def update_port_precommit(self, context):\n        raise ValueError('
 REF = "refs/changes/99/99/1"
 REGEX = (
     r"^tempest\.api\.network\.(test_networks\.NetworksTest|test_ports\.PortsTestJSON\."
-    r"(test_create_bulk_port|test_show_port|test_create_update_delete_port|test_update_port_with_|test_create_update_port))"
+    r"(test_create_bulk_port|test_show_port|test_create_update_delete_port|test_update_port_with_))"
 )
 
 
@@ -64,10 +64,14 @@ if __name__ == "__main__":
         reruns = seconds_of(stages["run-tempest"], "run ")
         reruns -= seconds_of(stages["run-tempest"], "run the tests")
         added = reruns + trials.total_seconds()
-        print(f"{verdict['counts']['failed']} tests failed; {verdict['outcome']}, blame {verdict['blame']}")
+        tests = json.loads((folder / "run" / "tests.json").read_text())["tests"]
+        failed = [test["id"] for test in tests if test["status"] == "failed"]
+        checks = [name for name in failed if name.startswith("checks.")]
+        count = len(failed) - len(checks)
+        print(f"{count} tests and {len(checks)} checks failed; {verdict['outcome']}, blame {verdict['blame']}")
         parts = (
             f"reruns {reruns:.1f} s, trials {trials.total_seconds():.1f} s, whole job {whole.wall:.1f} s; added seconds"
         )
         report("failed_tests", parts, added, AIM)
-        if verdict["counts"]["failed"] != FAILING or verdict["blame"] != "change":
+        if count != FAILING or verdict["blame"] != "change":
             sys.exit(f"{FAILING} failed tests and blame change were expected")
