@@ -11,7 +11,6 @@ from benchmarks.blame.selections import (
     FEW_PORTS,
     FLOATING_IPS,
     NETWORKS,
-    NETWORKS_AND_PORTS,
     ONE_PORT,
 )
 
@@ -186,7 +185,7 @@ BEHAVING = (
     _driver(
         "only-concurrent",
         "two projects at once disturb each other",
-        NETWORKS_AND_PORTS,
+        BOTH_VERSIONS,
         (_DRIVER, _IMPORTS, f"import time\n\n{_IMPORTS}"),
         (_DRIVER, _CREATE_NETWORK, f"{_CREATE_NETWORK}{_CONCURRENT}"),
         (_DRIVER, _INITIALIZE, f"    _session = (None, 0.0)\n\n{_INITIALIZE}"),

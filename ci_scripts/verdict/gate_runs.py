@@ -52,7 +52,8 @@ class GateRun:
     @property
     def number(self) -> int:
         """A trial's number, 0 for the run itself."""
-        return 0 if self.role == "run" else int(self.folder.rpartition("/")[2].partition("-")[0])
+        word = self.folder.rpartition("/")[2].partition("-")[0]
+        return int(word) if word.isascii() and word.isdecimal() else 0
 
     def failed_stage(self) -> StageFact | None:
         """The innermost stage that failed: what a hook called says more than run-gate, which called the hook."""

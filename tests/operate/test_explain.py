@@ -69,7 +69,9 @@ def rerun(root: Path, status: str) -> None:
 
 def trial(root: Path, number: int, role: str, status: str) -> None:
     folder = root / f"trials/{number}-{role}"
-    gate(folder, trial={"number": number, "role": role, "mode": "alone", "why": "is it there?"})
+    gate(
+        folder, run_id=f"run-1-{number}", trial={"number": number, "role": role, "mode": "alone", "why": "is it there?"}
+    )
     rerun(folder, status)
 
 

@@ -82,16 +82,25 @@ def install(context: GateContext, environment: Path) -> InstalledDriver:
 
 
 def _packages_before(context: GateContext) -> list[Path]:
-    """In a trial that has the same driver as the run: every package of the run's environment, as a constraint."""
+    """In a trial that has the same driver as the run: the run's packages as constraints, but for what the trial's own
+    environment has in another release, because the change requires other things.
+    """
     like, project = context.run.get("like"), context.run["change"]["project"]
     before = Path(like).parent / "logs" / "packages.txt" if like else None
     if before is None or project == context.settings.driver.project or not before.is_file():
         return []
     openstack = before.read_text(errors="replace").split("# tempest:")[0]
     pinned = context.workspace.environments_dir / "packages-before.txt"
+    own = context.workspace.environments_dir / "openstack.txt"
+    known = {_name_in(line) for line in own.read_text().splitlines()} if own.is_file() else set()
     lines = [line for line in openstack.splitlines() if re.fullmatch(r"[A-Za-z0-9._-]+==\S+", line)]
+    lines = [line for line in lines if _name_in(line) not in known]
     write_text_atomically(pinned, "\n".join(lines) + "\n")
     return [pinned]
+
+
+def _name_in(line: str) -> str:
+    return re.sub(r"[-_.]+", "-", line.partition("==")[0].strip()).lower()
 
 
 def write_record(context: GateContext, installed: InstalledDriver) -> None:
