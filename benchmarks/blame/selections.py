@@ -4,6 +4,7 @@ _NETWORK = r"^tempest\.api\.network\."
 # Networks and subnets: 20 tests, 4 s; and a few of them: 10 tests, 3 s.
 NETWORKS = rf"{_NETWORK}test_networks\.NetworksTest\."
 FEW = rf"{NETWORKS}test_(create_update|delete|update|list|show_network)"
+ONE_DELETED = rf"{NETWORKS}test_delete_network_with_subnet\["
 # Subnets of both IP versions: 17 tests, 5 s.
 BOTH_VERSIONS = rf"{_NETWORK}test_networks\.Networks(IpV6)?Test\.test_create_delete"
 # Ports: 15 tests, 6 s; and a few of them: 6 tests, 3 s.
