@@ -264,6 +264,9 @@ def fetched_before(record: Mapping[str, Any], wanted: Wanted, cache: GitCache, *
     branch has to be asked for. Raises InfrastructureError when the server does not answer.
     """
     ref = HEADS + record["branch"] if record["branch"] != PINNED else wanted.refs[0]
+    if not cache.repository(wanted.url).exists():
+        # Lost or damaged meanwhile. The branch may have moved on, but it holds the commits that it had.
+        _fetch_with_changes(wanted.url, ref, wanted.changes if with_changes else (), cache)
     if with_changes:
         fitting = tuple(item for item in wanted.changes if HEADS + item.branch == ref or is_merged_by_zuul(item))
         changes = fitting[-len(record["merged"]) :] if record["merged"] else ()

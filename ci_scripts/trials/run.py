@@ -15,7 +15,7 @@ from ci_scripts.stage_log import stage
 from ci_scripts.tempest.rounds import write_plans
 from ci_scripts.trials.prepare import prepare_trial
 from ci_scripts.trials.rounds_for import rounds_for
-from ci_scripts.verdict.gate_runs import Case, read_case
+from ci_scripts.verdict.gate_runs import CONTROL, Case, read_case
 from ci_scripts.verdict.tests_file import read_selection
 from ci_scripts.verdict.trial_plan import WantedTrial, judge, next_trial
 from ci_scripts.workspace import RUN_ID_VARIABLE, Workspace
@@ -28,7 +28,8 @@ def run_trials(
 ) -> int:
     """Run what ``next_trial`` asks for, within verdict.timeout_minutes; the number of trials that were run.
 
-    A trial that fails is no error: it is evidence. Raises Interrupted or Terminated.
+    A trial that fails is no error: it is evidence. Raises Interrupted or Terminated; and to a person who asked for it,
+    what kept a control run from its end.
     """
     policy = context.settings.verdict.control_run
     if policy == "never" and not by_hand:
@@ -52,8 +53,10 @@ def run_trials(
             context.record.say(f"no time is left for trial {wanted.number}: verdict.timeout_minutes is over")
             return count
         with context.record.step(f"trial {wanted.number}, {wanted.role}: {wanted.why}"):
-            _run_trial(context, environment, flags, wanted, case, seconds)
+            failure = _run_trial(context, environment, flags, wanted, case, seconds)
         count += 1
+        if by_hand and failure is not None and wanted.role == CONTROL:
+            raise failure
 
 
 def _require_no_link(*folders: Path) -> None:
@@ -80,7 +83,8 @@ def _run_trial(
     wanted: WantedTrial,
     case: Case,
     seconds: float,
-) -> None:
+) -> CIError | None:
+    """None, or what ended the trial early."""
     folder = outer.workspace.trials / f"{wanted.number}-{wanted.role}"
     _require_no_link(outer.workspace.trials, folder)
     workspace = Workspace(folder)
@@ -102,5 +106,7 @@ def _run_trial(
             raise
         except CIError as error:
             outer.record.say(f"trial {wanted.number} failed: {error.what}")
+            return error
         finally:
             stop_orphans()
+    return None
