@@ -31,7 +31,7 @@ def test_a_driver_that_neutron_does_not_load(
 ) -> None:
     run = make_run(tmp_path, CI_GATE_SHARDS="1")
     done = run.job(driver_repository, ref)
-    assert done.exit_code == 3, done.output
+    assert done.exit_code == 1, done.output
     said = next(line for line in done.output.splitlines() if line.startswith("ci-run-job: "))
     assert "neutron of shard 0 did not start" in said
     assert words in said
@@ -39,7 +39,7 @@ def test_a_driver_that_neutron_does_not_load(
     neutron = next(service for service in run.services() if service["name"] == "neutron")
     assert neutron["state"] == "died"
     assert neutron["exit_status"] not in (None, 0)
-    assert run.read("verdict.json")["blame"] == "ci"
+    assert run.read("verdict.json")["rule"] == "fails-only-with-the-change"
     assert not run.workspace.stream.exists()
 
 
@@ -53,7 +53,7 @@ def test_keystone_is_killed_in_the_middle(
     stream = run.workspace.stream
     wait_for(lambda: stream.exists() and stream.stat().st_size > 0, "first test under way", 120)
     os.kill(next(s["pid"] for s in run.services() if s["name"] == "keystone"), signal.SIGKILL)
-    output, _ = gate.communicate(timeout=60)
+    output, _ = gate.communicate(timeout=400)
     assert gate.returncode == 3, output
     assert "keystone (shard 0) ended by itself, killed by SIGKILL" in output
     keystone = next(service for service in run.services() if service["name"] == "keystone")
