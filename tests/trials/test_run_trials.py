@@ -96,7 +96,9 @@ def test_a_trial_that_cannot_be_prepared_is_evidence_and_no_other_is_begun(place
 def test_never_means_none_but_by_hand(place: Place) -> None:
     assert place.trials(control_run="never") == 0
     assert place.folders() == []
-    assert place.trials(by_hand=True, control_run="never") == 1
+    with pytest.raises(CIError, match="does not say which commits"):
+        place.trials(by_hand=True, control_run="never")
+    assert place.folders() == ["1-control"]
 
 
 def test_a_run_that_passed_has_a_control_always_or_by_hand(place: Place) -> None:
@@ -125,7 +127,8 @@ def test_what_an_interrupted_trial_left_is_made_anew(place: Place) -> None:
 def test_by_hand_a_trial_that_could_not_tell_is_set_aside_for_another_one(place: Place) -> None:
     assert place.trials() == 1
     assert place.trials() == 0
-    assert place.trials(by_hand=True) == 1
+    with pytest.raises(CIError, match="does not say which commits"):
+        place.trials(by_hand=True)
     aside = [name for name in place.folders() if name.startswith("aside-1-control")]
     assert len(aside) == 1 and "1-control" in place.folders()
     assert len(read_case(place.workspace.root).trials) == 1
