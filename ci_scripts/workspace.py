@@ -49,6 +49,10 @@ class Workspace:
         self.reruns = self.logs / "reruns"
         self.trials = self.root / "trials"
         self.lock_file = self.root / ".lock"
+        # On the trusted side only: what was taken from where, where it was published, what was reported.
+        self.intake_json = self.root / "intake.json"
+        self.published_json = self.root / "published.json"
+        self.reported_json = self.root / "reported.json"
 
     def make_folders(self) -> None:
         """Create the folders of the run; those that exist stay. Raises ConfigurationError where that cannot be."""
