@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from ci_scripts.credentials import NoPassword, read_password
+from ci_scripts.errors import ConfigurationError
 from ci_scripts.gerrit.errors import GerritFailed, NotAllowed, NotLoggedIn, NotThere, Refused
+from ci_scripts.gerrit.pace import Pace, Patience
 from ci_scripts.gerrit.records import Account, Change, Gerrit, Message, PatchSet, Review, Vote
 
 if TYPE_CHECKING:
@@ -33,4 +36,29 @@ def open_gerrit(settings: Settings, environment: Mapping[str, str]) -> Gerrit:
 
     Raises ConfigurationError where there is no such section or the password is missing.
     """
-    raise NotImplementedError
+    section = settings.gerrit
+    if section is None:
+        raise ConfigurationError(
+            "there is no 'gerrit' section in ci.yaml.",
+            next_step="name the server and the account there: gerrit: {url: ..., user: ..., password_file: ...}.",
+        )
+    patience = Patience.for_answers_within(section.timeout_seconds)
+    pace = Pace(section.requests_per_minute, patience)
+    try:
+        password = read_password(section, environment)
+    except NoPassword as error:
+        raise ConfigurationError(
+            f"Gerrit's HTTP password is not there: {error}.",
+            next_step=f"provide it on the trusted side, or correct gerrit.{error.key}.",
+        ) from None
+    if section.url is not None and password is not None:
+        from ci_scripts.gerrit.rest import RestGerrit
+        from ci_scripts.gerrit.rest_connection import RestConnection
+
+        return RestGerrit(RestConnection(section.url, section.user, password, patience, pace))
+    if section.ssh is None:
+        raise ConfigurationError("gerrit has neither a password nor 'ssh'.", next_step="add one of them.")
+    from ci_scripts.gerrit.ssh import SshGerrit
+    from ci_scripts.gerrit.ssh_connection import SshConnection
+
+    return SshGerrit(SshConnection(section.ssh, section.user, dict(environment), patience, pace))
