@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from ci_scripts.credentials import NoPassword, read_password
-from ci_scripts.history.records import ControlRecord, HistoryFailed, OtherFailure, RunRecord, Snapshot
+from ci_scripts.history.records import ControlRecord, HistoryFailed, OtherFailure, ReportClaim, RunRecord, Snapshot
 
 if TYPE_CHECKING:
     from sqlalchemy import URL
@@ -21,6 +21,7 @@ __all__ = [
     "ControlRecord",
     "HistoryFailed",
     "OtherFailure",
+    "ReportClaim",
     "RunRecord",
     "Snapshot",
     "history_url",

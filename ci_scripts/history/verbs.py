@@ -11,7 +11,8 @@ from sqlalchemy import URL, ColumnElement, Connection, Select, Table, and_, dele
 from sqlalchemy.dialects import postgresql
 
 from ci_scripts.history.database import Database
-from ci_scripts.history.records import ControlRecord, OtherFailure, RunRecord, Snapshot
+from ci_scripts.history.records import ControlRecord, OtherFailure, ReportClaim, RunRecord, Snapshot
+from ci_scripts.history.reporters import claim, forget_reports, give_back, note
 from ci_scripts.history.rows import (
     TestRow,
     change_rows,
@@ -133,8 +134,24 @@ class History:
 
         return self._database.read("reading", ask)
 
+    def claim_report(self, place: str, holder: str, stale_after: float) -> ReportClaim:
+        """Ask to be the only one who reports at a place (a patch set, in a pipeline, on a server) for a while.
+
+        Another's claim that is at least ``stale_after`` seconds old is taken over: its holder is taken for dead. The
+        age is by the database's clock. The same holder may ask again.
+        """
+        return self._database.write("writing to", lambda connection: claim(connection, place, holder, stale_after))
+
+    def note_report(self, place: str, runs: Iterable[str], message: str, vote: int) -> None:
+        """Write down what was reported at a place: runs, the number of Gerrit's message, the vote. Ends the claim."""
+        self._database.write("writing to", lambda connection: note(connection, place, runs, message, vote))
+
+    def give_back_report(self, place: str, holder: str) -> None:
+        """End a claim without a report. Nothing happens where it is another's by now."""
+        self._database.write("writing to", lambda connection: give_back(connection, place, holder))
+
     def forget_before(self, moment: datetime) -> int:
-        """Delete the runs before a moment with all that belongs to them; returns how many runs.
+        """Delete runs and reports before a moment with all that belongs to them; returns how many runs.
 
         In small steps, so that others can write meanwhile: what was deleted before an error stays deleted. SQLite
         uses the space again but gives none back to the disk.
@@ -157,6 +174,7 @@ class History:
             count += deleted
         while self._database.write("writing to", forget_tests):
             pass
+        self._database.write("writing to", lambda connection: forget_reports(connection, moment))
         return count
 
 
