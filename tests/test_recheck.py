@@ -31,6 +31,7 @@ SAMPLES = Path(os.environ.get("CI_SAMPLES", "/nowhere")) / "comments" / "recheck
         "Patch Set 3: Code-Review+1\n\nrecheck the mirror was down",
         "Patch Set 12: Verified-1 Code-Review+2\n\nrecheck",
         "Patch Set 2:\n\n(1 comment)\n\nrecheck",
+        "(2 comments)\n\nrecheck",
         "run-example-networks",
         "run-Example-Networks now that the controller is back",
         "Patch Set 3:\n\nrun-example-networks",
