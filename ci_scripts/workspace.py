@@ -131,14 +131,18 @@ def utc_text(moment: datetime | None = None) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def create_workspace(root: Path | None, run_id: str) -> Workspace:
+def create_workspace(root: Path | None, run_id: str, *, bare: bool = False) -> Workspace:
     """The folder for a new run: the one given, else .ci-runs/<run id> with .ci-runs/latest pointing to it.
+
+    A ``bare`` one has none of the folders below it yet.
 
     Raises ConfigurationError when it cannot be made or written to.
     """
     with _usable(root if root is not None else RUNS):
         workspace = Workspace(root if root is not None else RUNS / run_id)
-        workspace.make_folders()
+        workspace.root.mkdir(parents=True, exist_ok=True)
+        if not bare:
+            workspace.make_folders()
         if root is None:
             pointer = RUNS / f".latest-{run_id}"
             pointer.symlink_to(run_id)
