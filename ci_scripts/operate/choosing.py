@@ -26,9 +26,7 @@ _OPTIONS = (
     click.option("--until", metavar="TIME", help="Verdicts until then."),
     click.option("--outcome", "outcomes", metavar="WORD", multiple=True, help="With this outcome, such as FAILURE."),
     click.option("--signature", metavar="ID", default="", help="With this signature (docs/signatures.md)."),
-    click.option(
-        "--change", "changes", metavar="CHANGE", multiple=True, help="This change: 123, 123,4 or its address."
-    ),
+    click.option("--change", "changes", metavar="CHANGE", multiple=True, help="This one: 123, 123,4 or its address."),
     click.option(
         "--list", "listed", metavar="FILE", type=click.Path(path_type=Path), help="Changes from a file, one a line."
     ),

@@ -61,11 +61,14 @@ def command(config: Path | None, as_json: bool, **given: Any) -> None:
 
 
 def _tell_only(gerrit: Gerrit, settings: Settings, given: Mapping[str, Any], as_json: bool) -> None:
+    from ci_scripts.errors import ConfigurationError
     from ci_scripts.operate.choosing import missing_of, read_entries, request_of, selection_of
     from ci_scripts.withdrawal.comment import checked_why
 
     if given["why"]:
         checked_why(given["why"])
+    if given["resume"]:
+        raise ConfigurationError("--resume needs --yes.", next_step="add it; or choose as before to see what is left.")
     selection = selection_of(request_of(given))
     entries = read_entries(gerrit, gerrit.own_account(), settings, selection)
     missing = missing_of(selection, entries)

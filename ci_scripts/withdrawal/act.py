@@ -14,7 +14,7 @@ from ci_scripts.withdrawal.record import DONE, Withdrawal
 from ci_scripts.withdrawal.selection import queries_of
 
 # What Gerrit said so many seconds ago is asked again: a patch set may have come, or the change may be merged.
-FRESH_SECONDS = 5.0
+FRESH_SECONDS = 2.0
 AT_ONCE = 25
 # Then it is the server, and not the changes.
 FAILURES_IN_A_ROW = 5
