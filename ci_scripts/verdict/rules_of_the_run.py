@@ -83,9 +83,9 @@ def _copy_incomplete(facts: Facts) -> Finding | None:
     if not facts.missing:
         return None
     # A node that is lost leaves nothing at all.
-    outcome = "ERROR" if facts.run.run or facts.run.stages else "NODE_FAILURE"
+    came = facts.run.run or any(stage.name in NODE_STAGES for stage in facts.run.stages)
     evidence = tuple(Evidence("file", None, line) for line in facts.missing)
-    return Finding(outcome, "ci", 3, first_of(facts.missing), evidence)
+    return Finding("ERROR" if came else "NODE_FAILURE", "ci", 3, first_of(facts.missing), evidence)
 
 
 def _damaged_facts(facts: Facts) -> Finding | None:
