@@ -134,6 +134,11 @@ def patch_set_named(text: str) -> int | None:
     return int(match.group(1)) if match else None
 
 
+def has_heading(text: str) -> bool:
+    """Whether a message came with a review; what Gerrit writes by itself ("Abandoned") has no such heading."""
+    return _HEADING.match(text) is not None
+
+
 def has_comments(text: str) -> bool:
     """Whether Gerrit says that comments on files or on the patch set go with a message."""
     match = _HEADING.match(text)

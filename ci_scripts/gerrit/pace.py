@@ -1,4 +1,4 @@
-"""How patiently a server is asked, and how often."""
+"""How patiently a server is asked, how often, and when a request is made again."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -28,10 +31,6 @@ class Patience:
         """As the setting ``timeout_seconds`` says it: so long for one answer, six times that for all attempts."""
         return cls(answer=seconds, total=6 * seconds)
 
-    def wait_before(self, attempt: int) -> float:
-        """Before the second attempt (1), the third (2) and so on."""
-        return float(min(self.first_wait * 2 ** (attempt - 1), self.longest_wait))
-
 
 @dataclass
 class Pace:
@@ -52,3 +51,41 @@ class Pace:
                 self.patience.sleep(over)
         self._times.append(now + over)
         return over
+
+
+class Trouble(Exception):
+    """No good answer came. ``begun``: what was asked may have been done. ``passing``: again, later, may help.
+
+    ``after`` is how many seconds the server asks to wait; ``attempts`` how many were made.
+    """
+
+    def __init__(self, why: str, *, begun: bool, passing: bool = True, after: float | None = None) -> None:
+        super().__init__(why)
+        self.begun = begun
+        self.passing = passing
+        self.after = after
+        self.attempts = 1
+
+
+def persist(once: Callable[[float], T], patience: Patience, pace: Pace, *, repeatable: bool) -> T:
+    """The result of ``once``, which is given the seconds that are left; again after Trouble that may pass.
+
+    What is not ``repeatable`` (it writes) is made again only where it is certain not to have begun.
+
+    Raises the last Trouble.
+    """
+    attempt = 0
+    deadline = patience.clock() + patience.total
+    while True:
+        attempt += 1
+        deadline += pace.wait()
+        try:
+            return once(max(1.0, deadline - patience.clock()))
+        except Trouble as trouble:
+            trouble.attempts = attempt
+            wait = max(patience.first_wait * 2 ** (attempt - 1), trouble.after or 0.0)
+            too_long = wait > patience.longest_wait or patience.clock() + wait > deadline
+            certain = repeatable or not trouble.begun
+            if not trouble.passing or not certain or attempt >= patience.tries or too_long:
+                raise
+        patience.sleep(wait)

@@ -15,7 +15,7 @@ from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionErro
 
 from ci_scripts.gerrit.answers import parsed
 from ci_scripts.gerrit.errors import GerritFailed, NotAllowed, NotLoggedIn, NotThere, Refused
-from ci_scripts.gerrit.pace import Pace, Patience
+from ci_scripts.gerrit.pace import Pace, Patience, Trouble, persist
 from ci_scripts.run_command import MASK
 
 # What Gerrit writes before all JSON, so that no browser takes it for a script.
@@ -40,15 +40,6 @@ class _Answer:
     @property
     def is_page(self) -> bool:
         return "html" in self.kind or self.body.lstrip()[:1] == b"<"
-
-
-class _Lost(Exception):
-    """No whole answer came. ``sent``: the request may have arrived."""
-
-    def __init__(self, why: str, *, sent: bool, again: bool = True) -> None:
-        super().__init__(why)
-        self.sent = sent
-        self.again = again
 
 
 @dataclass
@@ -81,36 +72,29 @@ class RestConnection:
         return None if answer.status == 204 or not answer.body.strip() else self._value(answer, what, sent=True)
 
     def _ask(self, method: str, path: str, what: str, body: bytes | None) -> _Answer:
-        patience, attempt = self.patience, 0
-        deadline = patience.clock() + patience.total
-        while True:
-            attempt += 1
-            deadline += self.pace.wait()
-            left = deadline - patience.clock()
-            answer: _Answer | None = None
-            try:
-                answer = self._once(method, path, body, max(1.0, left))
-                trouble = f"status {answer.status}{self._said(answer)}"
-                sent = body is not None and answer.status not in NOT_BEGUN
-                again = answer.status in TRANSIENT
-                if not again:
-                    self._raise_unless_good(answer, what, body is not None)
-                    return answer
-            except _Lost as lost:
-                trouble, again = str(lost), lost.again
-                sent = body is not None and lost.sent
-            wait = patience.wait_before(attempt)
-            asked = answer.retry_after if answer is not None else None
-            if asked is not None:
-                wait = max(wait, asked)
-                trouble += f", again in {asked:.0f} s"
-            over = wait > patience.longest_wait or patience.clock() + wait > deadline
-            if sent or not again or attempt >= patience.tries or over:
-                raise self._no_answer(what, trouble, attempt, sent=sent, transient=again)
-            patience.sleep(wait)
+        posted = body is not None
+        try:
+            answer = persist(
+                lambda seconds: self._once(method, path, body, seconds),
+                self.patience,
+                self.pace,
+                repeatable=not posted,
+            )
+        except Trouble as trouble:
+            tries = f" after {trouble.attempts} tries" if trouble.attempts > 1 else ""
+            unknown = " It is not known whether it was done." if posted and trouble.begun else ""
+            host = urlsplit(self.url).netloc
+            raise GerritFailed(
+                f"{what}: no good answer from {self.url}{tries}: {self._masked(str(trouble))}.{unknown}",
+                next_step=f"see whether {host} can be reached from here and run the command again.",
+                sent=posted and trouble.begun,
+                transient=trouble.passing,
+            ) from None
+        self._raise_unless_good(answer, what, posted)
+        return answer
 
     def _once(self, method: str, path: str, body: bytes | None, seconds: float) -> _Answer:
-        """One request. Raises _Lost."""
+        """One request. Raises Trouble."""
         patience, headers = self.patience, {"Content-Type": "application/json; charset=UTF-8"} if body else {}
         limit = min(patience.answer, seconds)
         deadline = patience.clock() + seconds
@@ -125,23 +109,28 @@ class RestConnection:
                 allow_redirects=False,
                 stream=True,
             ) as response:
-                return self._read(response, deadline)
+                answer = self._read(response, deadline)
         except (requests.RequestException, HTTPError, OSError) as error:
-            raise _lost(error, limit) from None
+            raise _trouble_of(error, limit) from None
+        if answer.status in TRANSIENT:
+            after = f", again in {answer.retry_after:.0f} s" if answer.retry_after is not None else ""
+            why = f"status {answer.status}{self._said(answer)}{after}"
+            raise Trouble(why, begun=answer.status not in NOT_BEGUN, after=answer.retry_after)
+        return answer
 
     def _read(self, response: requests.Response, deadline: float) -> _Answer:
-        largest = self.largest if response.status_code < 300 else LARGEST_REFUSAL
-        pieces, size = [], 0
+        pieces, size, good = [], 0, response.status_code < 300
+        largest = self.largest if good else LARGEST_REFUSAL
         # Piece by piece as it comes: a server that sends one byte now and then would hold us for ever.
         while piece := response.raw.read1(65536, decode_content=True):
             pieces.append(piece)
             size += len(piece)
+            if size > largest and good:
+                raise Trouble(f"its answer is larger than {largest} bytes", begun=True, passing=False)
             if size > largest:
-                if response.status_code >= 300:
-                    break
-                raise _Lost(f"its answer is larger than {largest} bytes", sent=True, again=False)
+                break
             if self.patience.clock() > deadline:
-                raise _Lost("its answer did not end in time", sent=True)
+                raise Trouble("its answer did not end in time", begun=True)
         return _Answer(
             response.status_code,
             response.headers.get("Content-Type", "").lower(),
@@ -204,38 +193,29 @@ class RestConnection:
         )
 
     def _said(self, answer: _Answer) -> str:
-        """The first line of a refusal, for a message; without the password, should it be quoted."""
+        """The first line of a refusal, for a message."""
         if answer.is_page:
             return " with a page (HTML)"
         first = answer.body.decode("utf-8", "replace").strip().partition("\n")[0][:SHOWN]
-        first = re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]", " ", first).replace(self.password, MASK.decode())
+        first = self._masked(re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]", " ", first))
         return f" ({first.rstrip('.')})" if first else ""
 
-    def _no_answer(self, what: str, trouble: str, attempts: int, *, sent: bool, transient: bool) -> GerritFailed:
-        tries = f" after {attempts} tries" if attempts > 1 else ""
-        unknown = " It is not known whether it was done." if sent else ""
-        host = urlsplit(self.url).netloc
-        return GerritFailed(
-            f"{what}: no good answer from {self.url}{tries}: {trouble.replace(self.password, MASK.decode())}.{unknown}",
-            next_step=f"see whether {host} can be reached from here and run the command again.",
-            sent=sent,
-            transient=transient,
-        )
+    def _masked(self, text: str) -> str:
+        return text.replace(self.password, MASK.decode())
 
 
-def _lost(error: Exception, limit: float) -> _Lost:
+def _trouble_of(error: Exception, limit: float) -> Trouble:
     """What became of a request, in few words: the library's own quote addresses of objects."""
     causes = _causes(error)
-    never_sent = any(isinstance(each, (NewConnectionError, ConnectTimeoutError)) for each in causes)
+    begun = not any(isinstance(each, (NewConnectionError, ConnectTimeoutError)) for each in causes)
     if any("CERTIFICATE_VERIFY_FAILED" in str(each) for each in causes):
-        return _Lost("its certificate is not valid", sent=False, again=False)
+        return Trouble("its certificate is not valid", begun=False, passing=False)
     if isinstance(error, (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema)):
-        return _Lost("its address is not usable", sent=False, again=False)
+        return Trouble("its address is not usable", begun=False, passing=False)
     if isinstance(error, requests.Timeout) or any("timed out" in str(each) for each in causes):
-        return _Lost(f"no answer in {limit:g} s", sent=not never_sent)
+        return Trouble(f"no answer in {limit:g} s", begun=begun)
     words = [each.strerror for each in causes if isinstance(each, OSError) and each.strerror]
-    why = words[-1] if words else "the connection ended before the answer did"
-    return _Lost(why, sent=not never_sent)
+    return Trouble(words[-1] if words else "the connection ended before the answer did", begun=begun)
 
 
 def _causes(error: BaseException) -> list[BaseException]:

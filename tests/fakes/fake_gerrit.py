@@ -63,7 +63,7 @@ class FakeGerrit:
         self.query_limit = 500
         self.now: Callable[[], datetime] = lambda: datetime.now(UTC).replace(microsecond=0)
         self._faults: list[Fault] = []
-        self.add_account("admin", "Administrator", may_vote={"Verified": (-2, 2), "Code-Review": (-2, 2)})
+        self.add_account("admin", "Administrator", may_vote={"Code-Review": (-2, 2)})
         self.add_account(CI_USER, "Demo CI", may_vote=VERIFIED)
         self.add_account("zuul", "Zuul", may_vote=VERIFIED)
         self.add_account("jane", "Jane Person")
@@ -105,6 +105,12 @@ class FakeGerrit:
 
     def number_of(self, username: str) -> int:
         return self.state.accounts[username].number
+
+    def new_project(self) -> str:
+        """The name of another project."""
+        name = f"{PROJECT}-{len(self.state.projects)}"
+        self.add_project(name)
+        return name
 
     def add_project(self, name: str) -> None:
         self.state.projects.add(name)
