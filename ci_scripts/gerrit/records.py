@@ -33,7 +33,8 @@ class Account:
 class Message:
     """A message on a change, or a comment of its patch set. ``tag`` is empty for what a person wrote.
 
-    ``text`` is without Gerrit's own first line ("Patch Set 2: Verified-1"). ``number`` is Gerrit's id of it.
+    ``text`` is without Gerrit's own first line ("Patch Set 2: Verified-1"). ``number`` is Gerrit's id of it. Over SSH
+    Gerrit tells neither id nor tag: the id is made of the message then, and only what Gerrit itself wrote has a tag.
     """
 
     number: str
@@ -121,7 +122,14 @@ class Gerrit(Protocol):
         """Paths that a patch set changes, without the commit message; both paths of a file that was renamed."""
 
     def review(self, number: int, patch_set: int, review: Review) -> None:
-        """Post a message and votes. Raises NotAllowed (no right to vote), Refused (patch set not current, closed)."""
+        """Post a message and votes, also on a patch set that is not the current one: look first.
+
+        Raises NotAllowed (no right to vote; nothing is posted), NotThere, Refused (a vote on a closed change, a message
+        that is too long; with ``sent``: posted, but the project does not know such a vote).
+        """
 
     def delete_vote(self, number: int, label: str, account: Account) -> None:
-        """Delete an account's vote on the current patch set, without mail. Raises NotThere where there is none."""
+        """Delete an account's vote on the current patch set, without mail.
+
+        Raises NotThere where there is none, NotAllowed for another's (over SSH always).
+        """

@@ -46,7 +46,7 @@ class Fault:
     method: str
     path: str
     status: int = 0
-    body: str = ""
+    body: str | bytes = ""
     headers: dict[str, str] = field(default_factory=dict)
     kind: str = ""
     seconds: float = 0.0

@@ -90,12 +90,12 @@ class Handler(BaseHTTPRequestHandler):
         elif fault.kind == "html":
             self._send(fault.status or 200, "text/html; charset=utf-8", LOGIN_PAGE.encode(), fault.headers)
         elif fault.kind == "garbage":
-            body = fault.body or ')]}\'\n{"_number": [1, '
-            self._send(200, "application/json; charset=UTF-8", body.encode(), fault.headers)
+            body = _bytes(fault.body or ')]}\'\n{"_number": [1, ')
+            self._send(200, "application/json; charset=UTF-8", body, fault.headers)
         else:
             assert fault.status, f"no such fault: {fault}"
-            body = fault.body or f"fault {fault.status}"
-            self._send(fault.status, "text/plain; charset=utf-8", body.encode(), fault.headers)
+            body = _bytes(fault.body or f"fault {fault.status}")
+            self._send(fault.status, "text/plain; charset=utf-8", body, fault.headers)
 
     def _send(self, status: int, kind: str, body: bytes, headers: dict[str, str] | None = None) -> None:
         try:
@@ -137,6 +137,10 @@ class Handler(BaseHTTPRequestHandler):
                     words = [unquote(word) for word in match.groups()]
                     return verb(_Call(self.gerrit, caller, words, parse_qs(parts.query), raw))
         raise Refusal(404, "Not Found")
+
+
+def _bytes(body: str | bytes) -> bytes:
+    return body.encode() if isinstance(body, str) else body
 
 
 class _Call:

@@ -276,7 +276,7 @@ def test_a_query_in_pages(place: Place, monkeypatch: pytest.MonkeyPatch) -> None
     assert sorted(found("-status:abandoned")) == [number for number in numbers if number != numbers[1]]
     assert found("is:open label:Verified=-1,user=self") == [numbers[2]]
     assert found(f"label:Verified=-1,user={CI_USER}") == [numbers[2]]
-    assert found("status:merged") == []
+    assert found("status:merged") == [] and found('branch:"it\'s mine"') == []
     assert sorted(found("(status:abandoned OR label:Verified=-1)")) == [numbers[1], numbers[2]]
     assert sorted(change.number for change in gerrit.changes(f"change:{numbers[0]} OR change:{numbers[4]}")) == [
         numbers[0],
