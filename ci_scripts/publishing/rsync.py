@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import random
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ci_scripts import run_command
 from ci_scripts.errors import ReportFailed
-from ci_scripts.run_command import last_lines
+from ci_scripts.run_command import Completed, last_lines
 from ci_scripts.settings import command_environment
 
 if TYPE_CHECKING:
@@ -19,6 +21,11 @@ CONNECT_SECONDS = 20
 SILENCE_SECONDS = 120
 # Some files vanished while others were read: another publisher is at work.
 VANISHED = 24
+# A broken socket, and nothing heard for too long; what came over stays, so the next attempt goes on.
+LOST = (10, 30, 35)
+BUSY = "Another instance of rrsync"
+ATTEMPTS = 12
+LONGEST_PAUSE = 4.0
 
 
 def ssh_command(logs: Logs) -> str:
@@ -69,13 +76,7 @@ class Rsync:
             file.write("".join(f"{rule}\n" for rule in rules))
             file.flush()
             argv += [f"--filter=merge {file.name}"] if rules else []
-            done = run_command.run(
-                [*argv, "--", *places],
-                cwd=Path("/"),
-                env=self._environment,
-                timeout=self._logs.timeout_seconds,
-                check=False,
-            )
+            done = self._repeated([*argv, "--", *places])
         if done.stopped_because is None and done.exit_code in (0, VANISHED):
             return
         why = done.stopped_because or f"rsync ended with exit code {done.exit_code}"
@@ -84,6 +85,25 @@ class Rsync:
             next_step="see that the folder is there, that the host key is in logs.ssh_known_hosts, "
             "and that the key may log in and write; then run this again.",
         )
+
+    def _repeated(self, argv: list[str]) -> Completed:
+        """The command, again where what went wrong may pass by itself; all attempts within the one time-out."""
+        deadline = time.monotonic() + self._logs.timeout_seconds
+        pause = 0.25
+        for left in range(ATTEMPTS, 0, -1):
+            timeout = max(1.0, deadline - time.monotonic())
+            done = run_command.run(argv, cwd=Path("/"), env=self._environment, timeout=timeout, check=False)
+            if left == 1 or not _may_pass(done) or time.monotonic() + pause > deadline:
+                break
+            # Not in step with the others that wait.
+            time.sleep(pause * random.uniform(0.5, 1.5))
+            pause = min(2 * pause, LONGEST_PAUSE)
+        return done
+
+
+def _may_pass(done: Completed) -> bool:
+    """The connection was lost, or the account's rrsync lets in one at a time."""
+    return done.exit_code in LOST or (done.exit_code == 12 and BUSY in done.output)
 
 
 def _ssh_path(path: Path | None) -> str:
