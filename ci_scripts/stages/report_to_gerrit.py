@@ -120,7 +120,7 @@ def _read_run(
         raise ConfigurationError(error.what, next_step=error.next_step) from error
     if intake is None and not by_person:
         raise ConfigurationError(
-            f"{workspace.root} is not of the trusted side: it has no intake.json, so its verdict may be the node's own.",
+            f"{workspace.root} is not of the trusted side: without intake.json its verdict may be the node's own.",
             next_step="run ci-summarize-results --from on the trusted side and report that; or, for a run of your own,"
             " name the change with --change, --project and --url.",
         )
