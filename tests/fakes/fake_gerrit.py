@@ -14,11 +14,11 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from tests.fakes.gerrit_http import Handler
+from ci_scripts.settings_model import Settings
+from tests.fakes.gerrit_http import Handler, Server
 from tests.fakes.gerrit_state import FakeAccount, FakeChange, State
 
 PROJECT = "openstack/networking-demo"
@@ -68,9 +68,8 @@ class FakeGerrit:
         self.add_account("zuul", "Zuul", may_vote=VERIFIED)
         self.add_account("jane", "Jane Person")
         self.add_project(PROJECT)
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self._server.gerrit = self  # type: ignore[attr-defined]
+        self._server = Server(("127.0.0.1", 0), Handler)
+        self._server.gerrit = self
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
 
     def __enter__(self) -> FakeGerrit:
@@ -204,3 +203,16 @@ def settings_for(server: Any, folder: Path, username: str = CI_USER, **more: Any
     with contextlib.suppress(OSError):
         file.chmod(0o600)
     return {"url": server.url, "user": username, "password_file": str(file), "timeout_seconds": 10, **more}
+
+
+def settings_with(section: dict[str, Any]) -> Settings:
+    """Settings that hold nothing but what must be there and this ``gerrit`` section."""
+    return Settings.model_validate(
+        {
+            "name": "Demo CI",
+            "wiki": "https://wiki.example.org/Demo_CI",
+            "cache_dir": "/nonexistent",
+            "driver": {"project": "example/driver", "package": "driver"},
+            "gerrit": section,
+        }
+    )

@@ -6,7 +6,7 @@ import base64
 import json
 import re
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -18,6 +18,16 @@ if TYPE_CHECKING:
     from tests.fakes.fake_gerrit import FakeGerrit, Fault
 
 LOGIN_PAGE = "<!DOCTYPE html><html><head><title>Sign in</title></head><body>Sign in</body></html>"
+
+
+class Server(ThreadingHTTPServer):
+    """With a thread for each connection."""
+
+    daemon_threads = True
+    gerrit: FakeGerrit
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that hangs up is no news."""
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -38,8 +48,8 @@ class Handler(BaseHTTPRequestHandler):
 
     @property
     def gerrit(self) -> FakeGerrit:
-        found: FakeGerrit = self.server.gerrit  # type: ignore[attr-defined]
-        return found
+        assert isinstance(self.server, Server)
+        return self.server.gerrit
 
     def _handle(self, method: str) -> None:
         raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
