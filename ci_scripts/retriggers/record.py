@@ -47,6 +47,7 @@ class Retrigger:
     marks: dict[int, str] = field(default_factory=dict)
     tickets: dict[int, Ticket] = field(default_factory=dict)
     over: dict[int, str] = field(default_factory=dict)
+    failures: dict[int, str] = field(default_factory=dict)
     finished: bool = False
 
     def asking(self, wish: Wish, mark: str) -> None:
@@ -71,7 +72,14 @@ class Retrigger:
 
     def failed(self, wish: Wish, what: str) -> None:
         """It could not be asked for; it stays to be done."""
+        self.failures[wish.change] = what
         self._add("failed", wish, what=what)
+
+    def leave_failed(self) -> None:
+        """What could not be asked for is no more to be done."""
+        for wish in self.wishes:
+            if wish.change in self.failures and wish.change not in self.over:
+                self.left(wish, self.failures[wish.change])
 
     def end(self) -> None:
         """All were asked for."""
@@ -150,6 +158,9 @@ def _read(lines: list[Line], journal: Journal) -> Retrigger:
             found.marks[number] = str(line["mark"])
         elif kind == "asked":
             found.tickets[number] = Ticket(*map(str, line["ticket"]))
+            found.failures.pop(number, None)
+        elif kind == "failed":
+            found.failures[number] = str(line["what"])
         elif kind in ("ended", "left"):
             found.over[number] = str(line.get("how") or line.get("why"))
         elif kind == "end":
