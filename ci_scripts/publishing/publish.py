@@ -107,12 +107,11 @@ def publish(run: Run, logs: Logs, place: Place, mask: Mask, say: Callable[[str],
         record = Builder(run.workspace.root, room / "run", rules, say).build(selection, run.record(logs.url))
         say(f"{record.files} files, {record.bytes} bytes, go to {logs.publish_to}")
         for folder in _folders(run):
-            if not place.is_free(folder, run.identity):
-                continue
-            record = record.moved(address(logs.url, folder), folder.path)
-            if place.put(room / "run", folder, record):
-                place.link([folder])
-                return Answer(record, False)
+            if place.is_free(folder, run.identity):
+                record = record.moved(address(logs.url, folder), folder.path)
+                if place.put(room / "run", folder, record):
+                    place.link([folder])
+                    return Answer(record, False)
             if (there := _there_already(run, place)) is not None:
                 say(f"somebody else has published this run meanwhile: {there.url}")
                 place.link([_folder_of(run, there)])

@@ -51,6 +51,8 @@ class RemotePlace:
 
     def is_free(self, folder: RunFolder, identity: str) -> bool:
         """Whether the name can be used: nothing has it, or an upload of this same run that did not end."""
+        # Making a run ready takes a while; somebody may have come meanwhile.
+        self._seen = None
         record = self._look(folder).get(folder.run)
         return record is None or (not record.complete and record.identity == identity)
 
