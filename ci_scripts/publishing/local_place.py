@@ -87,7 +87,9 @@ class LocalPlace:
         with self._hidden.room() as room:
             with self._hidden.locked(), aborts.deferred():
                 for number, folder in enumerate(folders):
-                    os.rename(self.root / folder.path, room / str(number))
+                    # Another command may delete the same.
+                    with contextlib.suppress(FileNotFoundError):
+                        os.rename(self.root / folder.path, room / str(number))
                 for folder in folders:
                     self._remove_empty(folder)
             self.link(folders)
