@@ -78,8 +78,9 @@ def _pieces(stream: BinaryIO, allowance: Allowance) -> Iterator[bytes]:
     first = stream.read(PIECE)
     magic = next((magic for magic in WORDS if first.startswith(magic)), None)
     for piece in _plain(first, stream) if magic is None else _expanded(first, stream, magic):
-        allowance.expanded(len(piece))
+        # Afterwards: a piece that goes beyond is bounded, and what comes before the bomb in it is not lost.
         yield piece
+        allowance.expanded(len(piece))
 
 
 def _plain(first: bytes, stream: BinaryIO) -> Iterator[bytes]:

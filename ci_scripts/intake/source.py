@@ -6,7 +6,7 @@ import contextlib
 import os
 import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 from ci_scripts.intake.expand import Allowance, Expanded
@@ -27,10 +27,13 @@ def open_source(path: Path, limits: Limits, clock: Callable[[], float] = time.mo
     ``path`` itself may be no link: the node may have left it, and it could lead to another run.
     """
     with contextlib.ExitStack() as stack:
-        yield _members(path, limits, clock, stack)
+        members = stack.enter_context(contextlib.closing(_members(path, limits, clock, stack)))
+        yield members
 
 
-def _members(path: Path, limits: Limits, clock: Callable[[], float], stack: contextlib.ExitStack) -> Iterator[Member]:
+def _members(
+    path: Path, limits: Limits, clock: Callable[[], float], stack: contextlib.ExitStack
+) -> Generator[Member, None, None]:
     try:
         mode = path.lstat().st_mode
         if stat.S_ISLNK(mode):

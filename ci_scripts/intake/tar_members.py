@@ -35,6 +35,9 @@ def tar_members(source: Expanded, allowance: Allowance) -> Iterator[Member]:
     reader = _Reader(source, allowance)
     while (member := reader.next()) is not None:
         yield member
+    # The checksum of a compressed archive comes after its end mark.
+    while source.read(CHUNK):
+        pass
 
 
 class _Reader:
@@ -144,9 +147,10 @@ def _records(data: bytes) -> dict[str, str]:
     start = 0
     while start < len(data):
         blank = data.find(b" ", start, start + 11)
-        digits = data[start : max(blank, start)]
+        digits = data[start:blank] if blank > start else b""
+        # At least one byte is passed each time: the length of a record counts its own digits and the blank.
         end = start + int(digits) if digits.isdigit() else 0
-        if not blank < end <= len(data):
+        if not start < blank < end <= len(data):
             raise SourceCut("the archive is damaged: an extended header cannot be read")
         keyword, _, value = data[blank + 1 : end].removesuffix(b"\n").partition(b"=")
         if keyword in (b"path", b"size") or keyword.startswith(b"GNU.sparse."):

@@ -125,5 +125,5 @@ def _require_apart(archive: zipfile.ZipFile) -> None:
     """Raises SourceCut where the bytes of one member are those of another, too."""
     places = sorted((info.header_offset, info.compress_size) for info in archive.infolist())
     ends = [start for start, _ in places[1:]] + [archive.start_dir]
-    if any(start + LOCAL_HEADER + size > end for (start, size), end in zip(places, ends, strict=True)):
+    if any(start + LOCAL_HEADER + size > end for (start, size), end in zip(places, ends, strict=False)):
         raise SourceCut("its members overlap, as in a compression bomb")

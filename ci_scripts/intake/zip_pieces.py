@@ -33,8 +33,9 @@ def members_one_by_one(stream: BinaryIO, allowance: Allowance) -> Iterator[Membe
         if fields is None:
             raise SourceCut(CUT)
         _, _, flags, method, _, _, _, packed, size, name_length, extra_length = fields
-        raw = source.take(name_length)
-        source.take(extra_length)
+        raw, extra = source.take(name_length), source.take(extra_length)
+        if len(raw) < name_length or len(extra) < extra_length:
+            raise SourceCut(CUT)
         name = raw.decode("utf-8", "surrogateescape") if flags & UTF8 else raw.decode("cp437")
         if flags & ENCRYPTED or method not in METHODS or (flags & SIZE_FOLLOWS and method == zipfile.ZIP_STORED):
             raise SourceCut(f"{CUT}, and a member cannot be passed over")
