@@ -215,8 +215,16 @@ def _stage_of_all(workspaces: Sequence[Workspace]) -> Iterator[Callable[[str], N
     """Recorded in each workspace; what is said goes to the first one's console."""
     from contextlib import ExitStack
 
+    from ci_scripts.errors import InfrastructureError, ReportFailed
     from ci_scripts.stage_log import stage
 
     with ExitStack() as stack:
-        records = [stack.enter_context(stage(workspace, "report-to-gerrit")) for workspace in workspaces]
+        try:
+            records = [stack.enter_context(stage(workspace, "report-to-gerrit")) for workspace in workspaces]
+        except (OSError, InfrastructureError) as error:
+            why = error.strerror or error if isinstance(error, OSError) else error.what
+            raise ReportFailed(
+                f"the workspace cannot be written: {why}. Nothing was posted.",
+                next_step="free some space or mend the folder, then run ci-report-to-gerrit again.",
+            ) from error
         yield records[0].say

@@ -149,6 +149,7 @@ def plain(text: str, limit: int = LONGEST) -> str:
     text = _flat(TERMINAL_SEQUENCE.sub("", text[: 4 * limit]))
     for pattern, broken in _BROKEN:
         text = pattern.sub(broken, text)
+    text = text.strip()
     return (text or NOTHING) if len(text) <= limit else f"{text[: limit - 3].rstrip()}..."
 
 
