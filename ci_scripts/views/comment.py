@@ -150,7 +150,7 @@ def plain(text: str, limit: int = LONGEST) -> str:
     for pattern, broken in _BROKEN:
         text = pattern.sub(broken, text)
     text = text.strip()
-    return (text or NOTHING) if len(text) <= limit else f"{text[: limit - 3].rstrip()}..."
+    return (text or NOTHING) if len(text) <= limit else f"{text[: limit - 4].rstrip()} ..."
 
 
 def _flat(text: str) -> str:
