@@ -201,9 +201,6 @@ class _Selector:
             return []
 
 
-_IN_SHARD = ("tempest", "tempest.log")
-
-
 def _is_tempest_log(below_logs: tuple[str, ...]) -> bool:
     folder, last = below_logs[:-1], below_logs[-1].removesuffix(".gz")
     return last in ("tempest.log", "tempest.txt") or (folder == ("tempest",) and last.endswith((".log", ".txt")))

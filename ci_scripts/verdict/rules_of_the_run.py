@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ci_scripts.verdict.evidence import Evidence
-from ci_scripts.verdict.run_facts import NODE_STAGES, StageFact
+from ci_scripts.verdict.run_facts import NODE_STAGES, TRUSTED_STAGES, StageFact
 from ci_scripts.verdict.saying import first_of, of_service, of_stage, of_stream, say_service, say_stage
 from ci_scripts.verdict.symptoms import CHECKS
 from ci_scripts.verdict.verdict import Facts, Finding, Rule
@@ -56,7 +56,8 @@ def _aborted(facts: Facts) -> Finding | None:
     # run-gate ends a hook with SIGTERM too: at its time-out, or when a service died. That is no abort.
     ended_by_run_gate = outer is not None and outer.exit_code not in (None, 0, 130, 143)
     for stage in facts.run.stages:
-        if ended_by_run_gate and stage.name in IN_HOOKS:
+        # An aborted ci-publish-logs says nothing about the run.
+        if stage.name in TRUSTED_STAGES or (ended_by_run_gate and stage.name in IN_HOOKS):
             continue
         if stage.exit_code in (130, 143):
             how = "interrupted" if stage.exit_code == 130 else "aborted"

@@ -14,6 +14,7 @@ from ci_scripts.untrusted_words import word_problem
 from ci_scripts.verdict.untrusted_file import open_regular, read_object
 
 NODE_STAGES = ("prepare-gate", "run-gate", "install-driver", "start-gate", "run-tempest", "stop-gate")
+TRUSTED_STAGES = ("summarize-results", "publish-logs", "report-to-gerrit")
 EARLY_OUTCOMES = ("SKIPPED", "MERGER_FAILURE")
 STATES = ("starting", "running", "stopped", "died", "hung")
 MAX_STAGES = 50

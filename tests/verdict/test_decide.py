@@ -83,6 +83,11 @@ CASES: list[tuple[str, Facts, Expected]] = [
     ("aborted", facts(broken("run-tempest", 143), *BLAMED), ("aborted", "ABORTED", "nobody", 143)),
     ("interrupted", facts(the_run(stages=with_stages(stage("run-gate", 130)))), ("aborted", "ABORTED", "nobody", 130)),
     (
+        "publishing was aborted",
+        facts(broken("publish-logs", 143), *BLAMED),
+        ("fails-only-with-the-change", "FAILURE", "change", 1),
+    ),
+    (
         "aborted during a control run",
         facts(broken("control-runs", 143), *BLAMED),
         ("aborted", "ABORTED", "nobody", 143),
