@@ -49,8 +49,8 @@ def command(
     With --from the node's files are taken into the workspace first, within limits; the change is the one that the
     options or the trigger here name, whatever the node says.
 
-    Exit code: 0 passed, 1 the change is to blame, 2 a bad option or workspace, 3 the CI failed or nobody knows, 4 nothing to test,
-    130 or 143 the run was interrupted or aborted. A history that fails changes none of them.
+    Exit code: 0 passed, 1 the change is to blame, 2 a bad option or workspace, 3 the CI failed or nobody knows,
+    4 nothing to test, 130 or 143 the run was interrupted or aborted. A history that fails changes none of them.
     """
     from ci_scripts.settings import read_environment
     from ci_scripts.stage_log import stage
