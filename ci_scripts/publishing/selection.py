@@ -125,7 +125,6 @@ class _Selector:
     def _tempest(self, node: list[Item]) -> None:
         """One file of Tempest's logs: its own, and those of its workers."""
         own = [item for item in node if item.source[:1] == ("logs",) and _is_tempest_log(item.source[1:])]
-        own += [item for shard in self._listed(("gate",)) for item in self._item(("gate", shard[0], *_IN_SHARD))]
         if own:
             first = own[0]
             size, modified = sum(item.size for item in own), max(item.modified for item in own)

@@ -1,7 +1,7 @@
 """How a withdrawal is said, in a form that replaces the red row of Gerrit's results summary. Pure.
 
-The summary shows a green tick for the word "succeeded" and a cross for any other word. No success is claimed here, so
-the cross stays at the head of the row; its red jobs go: each is SKIPPED now, which is neither red nor green.
+The summary shows a red cross for every word but "succeeded", and Zuul says that of a build whose jobs were all skipped.
+So does a withdrawal: each job is SKIPPED, which is no success, and the text says that it says nothing about the change.
 """
 
 from __future__ import annotations

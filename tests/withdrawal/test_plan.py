@@ -14,7 +14,7 @@ from tests.fakes.operator_site import TAG, failure
 from tests.withdrawal.gerrit_in_memory import JANE, LABEL, NOON, OWN, a_change, a_vote, said
 
 EVERYTHING = BySelection(Selection(since=NOON), lambda comment: True)
-WITHDRAWN = "Build withdrawn (check pipeline).\n\n- demo-tempest https://x : SKIPPED\n\nWithdraws m1"
+WITHDRAWN = "Build succeeded (check pipeline).\n\n- demo-tempest https://x : SKIPPED\n\nWithdraws m1"
 GATE = failure().replace("check pipeline", "gate pipeline")
 
 
