@@ -13,9 +13,10 @@ from ci_scripts.gates.local.layout import ShardLayout
 def write_tempest_conf(
     layout: ShardLayout, keystone_url: str, public_network: str, extensions: Sequence[str], over: Sections
 ) -> Path:
-    """etc/tempest.conf in the shard's folder for Tempest, its log with those of the services; ``over`` is what ci.yaml's tempest.config says and wins.
+    """etc/tempest.conf in the shard's folder for Tempest; its log goes to those of the shard's services.
 
-    The list of extensions is the one that the API gave: Tempest skips by it, and a wrong list hides tests.
+    ``over`` is what ci.yaml's tempest.config says and wins. The list of extensions is the one that the API gave:
+    Tempest skips by it, and a wrong list hides tests.
     """
     admin = keystone.ADMIN
     base: Sections = {
