@@ -56,7 +56,7 @@ bench: $(READY)
 
 # One fault each, on the real gate: about an hour. --only NAME runs a part; --list names them.
 bench-blame: $(READY) $(DEMO)/neutron.tar.gz
-	$(BIN)/python -m benchmarks.blame.run_all --neutron-sdist $(DEMO)/neutron.tar.gz --write-results
+	$(BIN)/python -m benchmarks.blame.run_all --more --neutron-sdist $(DEMO)/neutron.tar.gz --write-results
 
 clean:
 	rm -rf $(VENV) $(DEMO) .ci-runs build dist *.egg-info
