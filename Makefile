@@ -49,7 +49,7 @@ unit: $(READY)
 # Installed commands with a stand-in for OpenStack, in parallel; then a real gate each, one after the other.
 integration: $(READY)
 	$(BIN)/python -m pytest -n auto -m 'not gate' $(SERVED)
-	$(BIN)/python -m pytest -m gate tests
+	$(BIN)/python -m pytest -m gate --durations=12 tests
 
 bench: $(READY)
 	$(BIN)/python benchmarks/run_all.py
