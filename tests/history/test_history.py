@@ -247,7 +247,7 @@ def test_a_run_is_kept_whole_or_not_at_all(history: History, new_place: URL, mon
 
     try:
         with pytest.raises(HistoryFailed, match=r"writing to the history at .* failed: the power is gone\."):
-            history.record(record("first", tests=[(B, "passed", 1.0)]))
+            history.record(record("first", change="7", tests=[(B, "passed", 1.0)]))
     finally:
         event.remove(Engine, "before_cursor_execute", fail)
     assert counts(new_place) == before
