@@ -6,6 +6,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := .demo
 READY := $(VENV)/.installed
+# Tests of installed commands, with servers or stand-ins for them.
+SERVED := tests/stages tests/integration tests/operate tests/reporting
 
 .NOTPARALLEL:
 .PHONY: demo demo-neutron test lint unit integration bench bench-blame clean
@@ -42,12 +44,12 @@ lint: $(READY)
 
 # In parallel and in seconds: no gate.
 unit: $(READY)
-	$(BIN)/python -m pytest -n auto -m 'not gate' tests --ignore=tests/integration --ignore=tests/stages
+	$(BIN)/python -m pytest -n auto -m 'not gate' tests $(SERVED:%=--ignore=%)
 
 # Installed commands with a stand-in for OpenStack, in parallel; then a real gate each, one after the other.
 integration: $(READY)
-	$(BIN)/python -m pytest -n auto -m 'not gate' tests/stages tests/integration
-	$(BIN)/python -m pytest -m gate tests
+	$(BIN)/python -m pytest -n auto -m 'not gate' $(SERVED)
+	$(BIN)/python -m pytest -m gate --durations=12 tests
 
 bench: $(READY)
 	$(BIN)/python benchmarks/run_all.py

@@ -14,5 +14,6 @@ if __name__ == "__main__":
         "run_tempest",
         "shards",
         "failed_tests",
+        "votes",
     ):
         subprocess.run([sys.executable, Path(__file__).with_name(f"{name}.py")], check=True)

@@ -45,6 +45,10 @@ FOUR_WAYS = (
 Words = dict[str, Word | None]
 
 
+class NoChange(ConfigurationError):
+    """Neither flags nor a trigger name a change."""
+
+
 @dataclass(frozen=True)
 class ChangeUnderTest:
     """One patch set of one change; every value has passed the patterns of `untrusted_words`.
@@ -100,7 +104,7 @@ def change_from(
     ``project_urls`` is where ci.yaml says that a project is fetched from: it goes before an address that is guessed
     from Gerrit's, not before a flag or Zuul 2's merger. ``project_branches`` is used when flags name no branch.
 
-    Raises ConfigurationError if there is no change, or with everything that is wrong with the values at once.
+    Raises NoChange if there is none, or ConfigurationError with everything that is wrong with the values at once.
     """
     given = {name: Word(f"--{name}", value) for name, value in flags.items() if value}
     trigger, items = _described(environment, given, zuul_file)
@@ -162,7 +166,7 @@ def _described(
     if (words := gerrit_trigger.words_of_gerrit_trigger(environment)) is not None:
         return "gerrit-trigger", [words]
     why = zuul_variables.what_else_started(environment) or gerrit_trigger.what_else_started(environment)
-    raise ConfigurationError(f"No change to test is given{': ' + why if why else ''}.", next_step=FOUR_WAYS)
+    raise NoChange(f"No change to test is given{': ' + why if why else ''}.", next_step=FOUR_WAYS)
 
 
 def _words_of_flags(given: Mapping[str, Word]) -> Words:

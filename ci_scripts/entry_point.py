@@ -109,6 +109,14 @@ def summarize_results() -> None:
     _stage("summarize-results")
 
 
+def publish_logs() -> None:
+    _stage("publish-logs")
+
+
+def report_to_gerrit() -> None:
+    _stage("report-to-gerrit")
+
+
 def run_job() -> None:
     _stage("run-job")
 

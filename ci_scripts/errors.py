@@ -63,6 +63,12 @@ class NothingToTest(CIError):
     exit_code = 4
 
 
+class ReportFailed(CIError):
+    """The verdict is known but could not be published or reported; safe to run again."""
+
+    exit_code = 5
+
+
 class InternalError(CIError):
     """A bug of ours: any exception that is not one of these classes ends as this one."""
 

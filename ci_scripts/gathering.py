@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ci_scripts.history.records import Snapshot
+from ci_scripts.intake.record import Intake, read_intake
+from ci_scripts.verdict.asked_for import AskedFor
 from ci_scripts.verdict.decide import first_that_holds
 from ci_scripts.verdict.evidence import Evidence
 from ci_scripts.verdict.gate_runs import Case, read_case
@@ -16,17 +18,24 @@ from ci_scripts.verdict.node_evidence import read_resources, resource_evidence
 from ci_scripts.verdict.proof import gather_proof
 from ci_scripts.verdict.snapshot import read_snapshot
 from ci_scripts.verdict.verdict import Facts
+from ci_scripts.workspace import Workspace
 
 if TYPE_CHECKING:
+    from ci_scripts.change import ChangeUnderTest
     from ci_scripts.settings_model import Settings
     from ci_scripts.verdict.drift import Moved
 
 
 @dataclass(frozen=True)
 class Gathered:
-    """``snapshots`` are by folder of the run and of its trials; ``problem`` is why the history could not be asked."""
+    """``snapshots`` are by folder of the run and of its trials; ``problem`` is why the history could not be asked.
+
+    ``case`` is what the report and the history are told: with the change, the job and the run id that the trusted
+    side names, where it does; ``facts`` have them as the node wrote them.
+    """
 
     facts: Facts
+    case: Case
     snapshots: Mapping[str, Snapshot]
     problem: str = ""
 
@@ -34,16 +43,21 @@ class Gathered:
 def gather_facts(root: Path, settings: Settings | None, environment: Mapping[str, str], now: datetime) -> Gathered:
     """Read a workspace; writes nothing. Without ``settings`` no history is asked, and only our signatures are known.
 
-    Raises ConfigurationError for a file of signatures that cannot be used.
+    Raises ConfigurationError for a file of signatures that cannot be used, InfrastructureError for such an intake.json.
     """
-    case = read_case(root)
+    said = read_case(root)
+    intake = read_intake(Workspace(root))
+    case = _as_asked_for(said, intake) if intake is not None else said
     samples, damage = read_resources(root)
     damaged = tuple(Evidence("file", None, problem) for problem in damage)
     proof = gather_proof(root, case.run.facts)
-    facts = Facts(case, proof, resources=(*resource_evidence(samples), *damaged))
+    facts = Facts(said, proof, resources=(*resource_evidence(samples), *damaged))
+    if intake is not None:
+        left_out, missing = intake.taken.left_out, intake.taken.missing
+        facts = replace(facts, asked_for=_asked_for(intake.change), left_out=left_out, missing=missing)
     snapshots = _snapshots(root, case)
     problem = ""
-    if settings is not None and facts.run.run:
+    if settings is not None and said.run.facts.run:
         from ci_scripts.earlier_runs import has_history, look_back
 
         if has_history(settings):
@@ -51,7 +65,39 @@ def gather_facts(root: Path, settings: Settings | None, environment: Mapping[str
             problem = earlier.problem
             facts = replace(facts, moved=earlier.moved, elsewhere=earlier.elsewhere, past_control=earlier.control)
     moved = (*facts.moved, *_against_the_control(case, snapshots))
-    return Gathered(_with_signatures(root, replace(facts, moved=moved), settings), snapshots, problem)
+    return Gathered(_with_signatures(root, replace(facts, moved=moved), settings), case, snapshots, problem)
+
+
+def _asked_for(change: ChangeUnderTest | None) -> AskedFor | None:
+    if change is None:
+        return None
+    return AskedFor(change.number, change.patchset, change.project, _revision(change))
+
+
+def _revision(change: ChangeUnderTest) -> str | None:
+    # Zuul 2 names its own merge.
+    return change.revision if change.trigger != "zuul-v2" else None
+
+
+def _as_asked_for(case: Case, intake: Intake) -> Case:
+    """The run with what the trusted side knows itself in the place of what the node wrote."""
+    run: dict[str, Any] = dict(case.run.facts.run)
+    change, job = intake.change, intake.job
+    if change is not None:
+        said = run.get("change")
+        # A trigger may not know the revision; that of another change is nobody's.
+        asked = _asked_for(change)
+        learnt = None
+        if isinstance(said, dict) and asked is not None and not asked.differences(run):
+            learnt = said.get("revision")
+        revision = _revision(change) or learnt
+        run["change"] = {**change.as_record(), "revision": revision}
+        run["also"] = [item.as_record() for item in change.also]
+    if job is not None:
+        run["job"] = job
+    if intake.run_id:
+        run["run_id"] = intake.run_id
+    return replace(case, run=replace(case.run, facts=replace(case.run.facts, run=run)))
 
 
 def _with_signatures(root: Path, facts: Facts, settings: Settings | None) -> Facts:

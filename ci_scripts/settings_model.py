@@ -5,12 +5,15 @@ Times are whole minutes or seconds, as the key's name says.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, StringConstraints, model_validator
+from pydantic import Field, PrivateAttr, StringConstraints, model_validator
 
 from ci_scripts.placeholders import STAGE_NAMES
+from ci_scripts.settings_section import Section, VariableName
+from ci_scripts.settings_trusted import Contact, Gerrit, History, Jenkins, Logs, Voting, Zuul
 from ci_scripts.settings_types import (
     Address,
     AutoOrCount,
@@ -20,7 +23,6 @@ from ci_scripts.settings_types import (
     FileHere,
     FileOrUrl,
     GitName,
-    HistoryUrl,
     HostAndPort,
     Name,
     Options,
@@ -37,11 +39,7 @@ from ci_scripts.settings_types import (
 )
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
-
-
-class Gate(_Section):
+class Gate(Section):
     """The OpenStack that the change is tested on."""
 
     kind: Literal["local"] = "local"
@@ -57,7 +55,7 @@ class Gate(_Section):
     packages: tuple[Plain, ...] = ()
 
 
-class CheckedOutProject(_Section):
+class CheckedOutProject(Section):
     """A project that is checked out from git; everything else of OpenStack comes from packages.
 
     ``version`` is told to pbr where the repository has no tags; else the constraints' pin is.
@@ -71,7 +69,7 @@ class CheckedOutProject(_Section):
     version: Text | None = None
 
 
-class Branch(_Section):
+class Branch(Section):
     """What differs when the change is for this branch."""
 
     constraints: FileOrUrl | None = None
@@ -79,7 +77,7 @@ class Branch(_Section):
     tempest: Text | None = None
 
 
-class Driver(_Section):
+class Driver(Section):
     """The out-of-tree driver. It is installed from ``source`` at ``ref`` (git), or from ``package``."""
 
     project: Project
@@ -96,7 +94,7 @@ class Driver(_Section):
         return self
 
 
-class Service(_Section):
+class Service(Section):
     """A program of the vendor's that runs beside OpenStack, such as the controller."""
 
     name: Name
@@ -108,7 +106,7 @@ class Service(_Section):
     environment: dict[str, OptionValue] = Field(default_factory=dict)
 
 
-class Probe(_Section):
+class Probe(Section):
     """Asks whether something the run depends on is alive."""
 
     name: Name
@@ -124,7 +122,7 @@ class Probe(_Section):
         return self
 
 
-class Check(_Section):
+class Check(Section):
     """A vendor's own command after the tests; it counts as a test."""
 
     name: Name
@@ -132,12 +130,12 @@ class Check(_Section):
     timeout_seconds: Count = 300
 
 
-class Secret(_Section):
+class Secret(Section):
     """A lab credential: the placeholder ``{secret.<name>}``, masked in everything that is published."""
 
     name: Name
     file: PathHere | None = None
-    environment: Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = None
+    environment: VariableName | None = None
 
     @model_validator(mode="after")
     def _one_origin(self) -> Secret:
@@ -146,7 +144,7 @@ class Secret(_Section):
         return self
 
 
-class Inventory(_Section):
+class Inventory(Section):
     """A command that prints one line for each thing that something of the vendor's holds.
 
     It is asked before the tests and after: what is more then was left behind.
@@ -157,7 +155,7 @@ class Inventory(_Section):
     timeout_seconds: Count = 60
 
 
-class Verdict(_Section):
+class Verdict(Section):
     """How far the job goes to find out who is to blame; ``signatures`` are files like our signatures.yaml."""
 
     rerun: Annotated[int, Field(ge=0, le=1)] = 1
@@ -170,25 +168,7 @@ class Verdict(_Section):
     signatures: tuple[FileHere, ...] = ()
 
 
-class History(_Section):
-    """The record of earlier runs: any SQLAlchemy URL; without one a SQLite file in ``cache_dir``.
-
-    A password is read from a file or a variable, on the trusted side only.
-    """
-
-    url: HistoryUrl | None = None
-    password_file: PathHere | None = None
-    password_environment: Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = None
-    timeout_seconds: Count = 10
-
-    @model_validator(mode="after")
-    def _one_password(self) -> History:
-        if self.password_file is not None and self.password_environment is not None:
-            raise ValueError("needs one of 'password_file' and 'password_environment', not both")
-        return self
-
-
-class Tempest(_Section):
+class Tempest(Section):
     """Which tests run, and how."""
 
     regex: Regex = r"^tempest\.api\.network"
@@ -200,7 +180,7 @@ class Tempest(_Section):
     packages: tuple[Plain, ...] = ("tempest",)
 
 
-class Settings(_Section):
+class Settings(Section):
     """ci.yaml, with what flags and the environment changed."""
 
     name: Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f] CI$")]
@@ -218,12 +198,25 @@ class Settings(_Section):
     tempest: Tempest = Field(default_factory=Tempest)
     verdict: Verdict = Field(default_factory=Verdict)
     history: History = Field(default_factory=History)
+    gerrit: Gerrit | None = None
+    voting: Voting = Field(default_factory=Voting)
+    logs: Logs | None = None
+    jenkins: Jenkins | None = None
+    zuul: Zuul | None = None
+    contacts: tuple[Contact, ...] = ()
     _config_path: Path = PrivateAttr(default=Path("ci.yaml"))
 
     @property
     def config_path(self) -> Path:
         """The absolute path of the file that was read."""
         return self._config_path
+
+    @property
+    def recheck_name(self) -> str:
+        """The ``<name>`` of the comment ``run-<name>``: as configured, else made of the CI's name."""
+        if self.gerrit is not None and self.gerrit.recheck_name is not None:
+            return self.gerrit.recheck_name
+        return re.sub(r"[^a-z0-9]+", "-", self.name.removesuffix(" CI").lower()).strip("-") or "ci"
 
     @property
     def tempest_timeout_seconds(self) -> int:

@@ -158,6 +158,26 @@ def _page(value: str) -> str:
     return value
 
 
+def _server_page(value: str) -> str:
+    """Where a password is sent to: https, or this machine."""
+    if problem := web_url_problem(value):
+        raise ValueError(problem)
+    if not re.match(r"https://|http://(?:localhost|127\.0\.0\.1|\[::1\])(?:[:/]|$)", value):
+        raise ValueError("must be https: a password would be sent in clear text")
+    if "?" in value or "#" in value:
+        raise ValueError("must be the address of the server, without '?' and '#'")
+    return value.rstrip("/")
+
+
+def _logs_place(value: str, info: ValidationInfo) -> str:
+    """The path of a folder made absolute, or ``user@host:/folder`` for rsync."""
+    if re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*@[A-Za-z0-9][A-Za-z0-9.-]*:/[A-Za-z0-9_./-]+", value):
+        return value
+    if ":" in value.partition("/")[0]:
+        raise ValueError("must be a folder, or user@host:/folder")
+    return str(_absolute(value, info))
+
+
 Plain = Annotated[str, AfterValidator(_without_nul)]
 Text = Annotated[str, BeforeValidator(_number_as_text), AfterValidator(_without_nul)]
 OptionValue = Annotated[
@@ -189,3 +209,7 @@ HostAndPort = Annotated[Plain, AfterValidator(_host_and_port)]
 PackageOrPath = Annotated[Plain, AfterValidator(_package_or_path)]
 PythonVersion = Annotated[Text, AfterValidator(_python_version)]
 HistoryUrl = Annotated[Plain, AfterValidator(_history_url)]
+ServerPage = Annotated[Plain, AfterValidator(_server_page)]
+LogsPlace = Annotated[Plain, AfterValidator(_logs_place)]
+Host = Annotated[str, StringConstraints(pattern=r"^(?:[A-Za-z0-9][A-Za-z0-9.-]*|\[?[0-9A-Fa-f:]+\]?)$")]
+UserName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.@-]*$")]

@@ -49,6 +49,10 @@ class Workspace:
         self.reruns = self.logs / "reruns"
         self.trials = self.root / "trials"
         self.lock_file = self.root / ".lock"
+        # On the trusted side only: what was taken from where, where it was published, what was reported.
+        self.intake_json = self.root / "intake.json"
+        self.published_json = self.root / "published.json"
+        self.reported_json = self.root / "reported.json"
 
     def make_folders(self) -> None:
         """Create the folders of the run; those that exist stay. Raises ConfigurationError where that cannot be."""
@@ -127,14 +131,18 @@ def utc_text(moment: datetime | None = None) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def create_workspace(root: Path | None, run_id: str) -> Workspace:
+def create_workspace(root: Path | None, run_id: str, *, bare: bool = False) -> Workspace:
     """The folder for a new run: the one given, else .ci-runs/<run id> with .ci-runs/latest pointing to it.
+
+    A ``bare`` one has none of the folders below it yet.
 
     Raises ConfigurationError when it cannot be made or written to.
     """
     with _usable(root if root is not None else RUNS):
         workspace = Workspace(root if root is not None else RUNS / run_id)
-        workspace.make_folders()
+        workspace.root.mkdir(parents=True, exist_ok=True)
+        if not bare:
+            workspace.make_folders()
         if root is None:
             pointer = RUNS / f".latest-{run_id}"
             pointer.symlink_to(run_id)

@@ -104,7 +104,7 @@ name: Example Networks
 gate: {shrads: 2, timeout_minutes: soon, hang_seconds: true}
 gate: {}
 shards: 2
-voting: {mode: full}
+ballots: {mode: full}
 driver:
   project: ../x
   ref: --upload-pack=x
@@ -125,7 +125,7 @@ projects: {openstack/neutron: {branch: 2026.1, irrelevant_files: ['[']}}
         "ci.yaml:2: gate.hang_seconds: must be a whole number, not true",
         "ci.yaml:3: gate: duplicate key; it is already given in line 2",
         "ci.yaml:4: shards: unknown key; 'shards' belongs under 'gate'",
-        "ci.yaml:5: voting: unknown key; known are: name,",
+        "ci.yaml:5: ballots: unknown key; known are: name,",
         "ci.yaml:7: driver.project: contains '..'",
         "ci.yaml:8: driver.ref: starts with a dash",
         "ci.yaml:9: driver.neutron_config.ml2_conf.ini.ml2.mechanism_drivers: unknown placeholder",

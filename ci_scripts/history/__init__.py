@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from ci_scripts.history.records import ControlRecord, HistoryFailed, OtherFailure, RunRecord, Snapshot
+from ci_scripts.credentials import NoPassword, read_password
+from ci_scripts.history.records import ControlRecord, HistoryFailed, OtherFailure, ReportClaim, RunRecord, Snapshot
 
 if TYPE_CHECKING:
     from sqlalchemy import URL
@@ -20,6 +21,7 @@ __all__ = [
     "ControlRecord",
     "HistoryFailed",
     "OtherFailure",
+    "ReportClaim",
     "RunRecord",
     "Snapshot",
     "history_url",
@@ -27,7 +29,6 @@ __all__ = [
 ]
 
 DEFAULT_FILE = "history.sqlite"
-LARGEST_PASSWORD = 4096
 
 
 def history_url(settings: Settings, environment: Mapping[str, str]) -> URL:
@@ -76,25 +77,13 @@ def open_history(url: URL, *, timeout: float) -> History:
 
 
 def _password(settings: Settings, environment: Mapping[str, str]) -> str | None:
-    history = settings.history
-    if history.password_file is not None:
-        where, key = f"file {history.password_file}", "password_file"
-        try:
-            with history.password_file.open("rb") as file:
-                password = file.read(LARGEST_PASSWORD).decode("utf-8").strip("\r\n")
-        except (OSError, UnicodeDecodeError):
-            password = ""
-    elif history.password_environment is not None:
-        where, key = f"variable {history.password_environment}", "password_environment"
-        password = environment.get(history.password_environment, "")
-    else:
-        return None
-    if not password:
+    try:
+        return read_password(settings.history, environment)
+    except NoPassword as error:
         raise HistoryFailed(
-            f"the history's password is not there: the {where} is missing, empty or cannot be read.",
-            next_step=f"provide it on the trusted side, or correct history.{key}.",
-        )
-    return password
+            f"the history's password is not there: {error}.",
+            next_step=f"provide it on the trusted side, or correct history.{error.key}.",
+        ) from None
 
 
 def _not_installed(error: ImportError) -> HistoryFailed:

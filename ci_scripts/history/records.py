@@ -90,3 +90,17 @@ class ControlRecord:
     failed: frozenset[str]
     passed: frozenset[str]
     probes_green: bool | None
+
+
+@dataclass(frozen=True)
+class ReportClaim:
+    """The answer to who wants to report on a patch set.
+
+    ``taken``: it is theirs now. Else ``holder`` has it since ``age`` seconds by the database's clock. ``runs`` are
+    those of the report that was written down last, if any.
+    """
+
+    taken: bool
+    holder: str
+    age: int
+    runs: tuple[str, ...] = ()

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     Column,
     DateTime,
@@ -111,6 +112,20 @@ outcomes = Table(
     Column("seconds", Float),
     Column("flaky", Boolean, nullable=False),
     Index("history_outcomes_by_test", "test", "time"),
+)
+
+# Who is about to report on a patch set, and what was reported last. ``claimed`` is in seconds of the database's own
+# clock: those of two reporters' machines need not agree.
+reports = Table(
+    "history_reports",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("place", String(400), nullable=False, unique=True),
+    Column("holder", String(100)),
+    Column("claimed", BigInteger, nullable=False),
+    Column("runs", Text),
+    Column("message", String(100)),
+    Column("vote", Integer),
 )
 
 OF_A_RUN = (changes, parts, outcomes)

@@ -11,7 +11,8 @@ from sqlalchemy import URL, ColumnElement, Connection, Select, Table, and_, dele
 from sqlalchemy.dialects import postgresql
 
 from ci_scripts.history.database import Database
-from ci_scripts.history.records import ControlRecord, OtherFailure, RunRecord, Snapshot
+from ci_scripts.history.records import ControlRecord, HistoryFailed, OtherFailure, ReportClaim, RunRecord, Snapshot
+from ci_scripts.history.reporters import claim, forget_reports, give_back, note
 from ci_scripts.history.rows import (
     TestRow,
     change_rows,
@@ -32,6 +33,8 @@ AT_ONCE = 500
 # Runs forgotten in one transaction, during which SQLite lets nobody else write.
 FORGOTTEN_AT_ONCE = 50
 GREEN = "SUCCESS"
+# What a run is about: it stays when the run is recorded again.
+OF_WHAT = ("role", "project", "change_number", "patch_set")
 T = TypeVar("T")
 
 
@@ -133,8 +136,24 @@ class History:
 
         return self._database.read("reading", ask)
 
+    def claim_report(self, place: str, holder: str, stale_after: float) -> ReportClaim:
+        """Ask to be the only one who reports at a place (a patch set, in a pipeline, on a server) for a while.
+
+        Another's claim that is at least ``stale_after`` seconds old is taken over: its holder is taken for dead. The
+        age is by the database's clock. The same holder may ask again.
+        """
+        return self._database.write("writing to", lambda connection: claim(connection, place, holder, stale_after))
+
+    def note_report(self, place: str, runs: Iterable[str], message: str, vote: int) -> None:
+        """Write down what was reported at a place: runs, the number of Gerrit's message, the vote. Ends the claim."""
+        self._database.write("writing to", lambda connection: note(connection, place, runs, message, vote))
+
+    def give_back_report(self, place: str, holder: str) -> None:
+        """End a claim without a report. Nothing happens where it is another's by now."""
+        self._database.write("writing to", lambda connection: give_back(connection, place, holder))
+
     def forget_before(self, moment: datetime) -> int:
-        """Delete the runs before a moment with all that belongs to them; returns how many runs.
+        """Delete runs and reports before a moment with all that belongs to them; returns how many runs.
 
         In small steps, so that others can write meanwhile: what was deleted before an error stays deleted. SQLite
         uses the space again but gives none back to the disk.
@@ -157,13 +176,13 @@ class History:
             count += deleted
         while self._database.write("writing to", forget_tests):
             pass
+        self._database.write("writing to", lambda connection: forget_reports(connection, moment))
         return count
 
 
 def _write(connection: Connection, run: RunRecord, rows: dict[str, TestRow]) -> None:
     row = run_row(run)
-    before = select(runs.c.id).where(runs.c.run_id == row["run_id"])
-    _delete_runs(connection, list(connection.execute(before).scalars()))
+    _delete_runs(connection, _known_under(connection, row))
     made = connection.execute(insert(runs).values(row)).inserted_primary_key
     assert made is not None
     of_run = {"run": made[0]}
@@ -175,6 +194,21 @@ def _write(connection: Connection, run: RunRecord, rows: dict[str, TestRow]) -> 
         told = {"status": test.status, "seconds": test.seconds, "flaky": test.flaky}
         kept_rows.append({**of_run, "test": ids[digest], "time": run.time, **told})
     _insert(connection, outcomes, kept_rows)
+
+
+def _known_under(connection: Connection, row: dict[str, Any]) -> list[int]:
+    """The run that is kept under the same run_id. Raises HistoryFailed for one of another patch set.
+
+    A node chooses its run_id, and one that chooses another's must not make that one's record its own.
+    """
+    known = connection.execute(select(runs).where(runs.c.run_id == row["run_id"])).all()
+    for one in known:
+        if any(getattr(one, name) != row[name] for name in OF_WHAT):
+            raise HistoryFailed(
+                f"the run {row['run_id']} is already kept, of {one.project} {one.change_number or 'without a change'}.",
+                next_step="find out why two runs have one id; a node may have forged it.",
+            )
+    return [one.id for one in known]
 
 
 def _ids_of_tests(connection: Connection, rows: dict[str, TestRow]) -> dict[str, int]:

@@ -18,14 +18,16 @@ if TYPE_CHECKING:
 @click.option("--config", type=click.Path(path_type=Path), help="The configuration. Default: $CI_CONFIG, else ci.yaml.")
 @click.option("--show-settings", is_flag=True, help="Print every setting and where it came from, and ask nothing.")
 @click.option("--schema", is_flag=True, help="Print the JSON schema of ci.yaml for editors, and ask nothing.")
+@click.option("--trusted", is_flag=True, help="Instead what the trusted side needs: Gerrit, logs, history, contacts.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
-def command(config: Path | None, show_settings: bool, schema: bool, as_json: bool) -> None:
+def command(config: Path | None, show_settings: bool, schema: bool, trusted: bool, as_json: bool) -> None:
     """Check ci.yaml, git, Python, disk, memory, ports, the package index, the git servers, the driver, the controller.
 
     Exit code 0: the job can run. 2: the configuration is wrong. 3: something else is; each finding says how to mend it.
     """
     from ci_scripts.errors import InfrastructureError
     from ci_scripts.operate.examination import examine
+    from ci_scripts.operate.trusted_examination import examine_trusted
     from ci_scripts.settings import json_schema, load_settings, read_environment, settings_with_origins
 
     if schema:
@@ -36,7 +38,8 @@ def command(config: Path | None, show_settings: bool, schema: bool, as_json: boo
         _print_settings(settings_with_origins(config, environment=environment), as_json)
         return
     findings: list[Finding] = []
-    for finding in examine(load_settings(config, environment=environment), environment):
+    look = examine_trusted if trusted else examine
+    for finding in look(load_settings(config, environment=environment), environment):
         findings.append(finding)
         if not as_json:
             _print(finding)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,9 +14,11 @@ if TYPE_CHECKING:
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _FILE = click.Path(path_type=Path)
-_OPTIONS = (
+_PLACES = (
     click.option("--config", type=_FILE, help="The configuration. Default: $CI_CONFIG, else ci.yaml."),
     click.option("--workspace", type=_FILE, help="Default: $WORKSPACE, else .ci-runs/<run id>."),
+)
+_NAMES = (
     click.option("--change", metavar="N,P", help="Change and patch set."),
     click.option("--project", help="The change's project, as in ci.yaml."),
     click.option("--ref", help="What is fetched. Default: Gerrit's ref of --change."),
@@ -33,8 +35,17 @@ _OPTIONS = (
 
 
 def change_options(command: _Command) -> _Command:
-    """Adds the options to a click command."""
-    for option in reversed(_OPTIONS):
+    """Adds the options to a click command that begins a run: which change, its configuration and workspace."""
+    return _with(command, (*_PLACES, *_NAMES))
+
+
+def change_name_options(command: _Command) -> _Command:
+    """Adds those that name the change alone."""
+    return _with(command, _NAMES)
+
+
+def _with(command: _Command, options: Sequence[Callable[[_Command], _Command]]) -> _Command:
+    for option in reversed(options):
         command = option(command)
     return command
 

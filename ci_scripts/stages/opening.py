@@ -86,22 +86,24 @@ def forget_later_stages(workspace: Workspace, name: str) -> None:
 def forget_earlier_run(workspace: Workspace, kind: str) -> None:
     """Delete what an earlier run left here: its stream and verdict would pass for those of this one.
 
-    Only folders that hold a run.json are touched, and only the names of a run: Jenkins' workspace may hold more.
+    Only folders that hold a run.json (or the trusted side's intake.json) are touched, and only the names of a run:
+    Jenkins' workspace may hold more.
     To be called with the lock held, before the stage is recorded. Raises ConfigurationError while a gate runs there.
     """
     from ci_scripts.errors import ConfigurationError
     from ci_scripts.gates import gate_of
 
-    if not workspace.run_json.exists():
+    if not workspace.run_json.exists() and not workspace.intake_json.exists():
         return
     gate_of(kind).require_stopped(workspace)
     folders = (workspace.stages_dir, workspace.src, workspace.environments_dir, workspace.gate_dir)
     files = (workspace.environment_sh, workspace.reproduce_sh, workspace.tests_json, workspace.verdict_json)
+    trusted = (workspace.intake_json, workspace.published_json, workspace.reported_json)
     try:
         for folder in (*folders, workspace.report_dir, workspace.logs, workspace.trials):
             _delete(folder)
         # run.json last: an interrupted deletion is taken up again.
-        for file in (*files, workspace.run_json):
+        for file in (*files, *trusted, workspace.run_json):
             file.unlink(missing_ok=True)
     except OSError as error:
         raise ConfigurationError(

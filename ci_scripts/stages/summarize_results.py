@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
+from ci_scripts.stages.change_options import change_name_options
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -22,28 +24,71 @@ MAX_PACKAGES = 1024 * 1024
 @click.option(
     "--workspace",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Folder of the run (default: $WORKSPACE, else .ci-runs/latest).",
+    help="Folder of the run (default: $WORKSPACE, else .ci-runs/latest; with --from a new one).",
 )
 @click.option("--config", type=click.Path(path_type=Path), help="ci.yaml. Default: $CI_CONFIG, else ci.yaml if there.")
+@click.option(
+    "--from", "source", metavar="PATH", help="On the trusted side: the folder or archive of the node's files, taken in."
+)
+@click.option("--job", help="With --from: the job's name. Default: $JOB_NAME, $ZUUL_JOB, or the configuration's.")
+@change_name_options
 @click.option("--record", is_flag=True, help="Add the run to the history: on the trusted side only.")
 @click.option("--json", "as_json", is_flag=True, help="Print verdict.json instead of the text summary.")
-def command(workspace: Path | None, config: Path | None, record: bool, as_json: bool) -> int:
+def command(
+    workspace: Path | None,
+    config: Path | None,
+    source: str | None,
+    job: str | None,
+    zuul_file: Path | None,
+    record: bool,
+    as_json: bool,
+    **flags: str | None,
+) -> int:
     """Decide the outcome of a run and who is to blame, and write the reports.
 
-    Exit code: 0 passed, 1 the change is to blame, 3 the CI failed or nobody knows, 4 nothing to test,
-    130 or 143 the run was interrupted or aborted. A history that fails changes none of them.
-    """
-    import sys
+    With --from the node's files are taken into the workspace first, within limits; the change is the one that the
+    options or the trigger here name, whatever the node says.
 
+    Exit code: 0 passed, 1 the change is to blame, 2 a bad option or workspace, 3 the CI failed or nobody knows,
+    4 nothing to test, 130 or 143 the run was interrupted or aborted. A history that fails changes none of them.
+    """
     from ci_scripts.settings import read_environment
     from ci_scripts.stage_log import stage
+    from ci_scripts.stages.intake_options import (
+        change_asked_for,
+        job_asked_for,
+        open_trusted_workspace,
+        refuse_without_source,
+        source_named,
+        take_in_node_files,
+    )
     from ci_scripts.workspace import find_workspace
 
     environment = read_environment()
+    if source is not None:
+        settings = settings_if_any(config, environment, needed=record)
+        change = change_asked_for(settings, environment, flags, zuul_file)
+        job = job_asked_for(job, environment, settings)
+        found = source_named(source)
+        with (
+            open_trusted_workspace(workspace, found, change, job, environment) as (place, intake),
+            stage(place, "summarize-results") as stage_record,
+        ):
+            take_in_node_files(place, intake, found, stage_record)
+            return _decided(place, settings, environment, record, as_json)
+    refuse_without_source(flags, zuul_file, job)
     place = find_workspace(workspace, environment)
     settings = settings_if_any(config, environment, needed=record)
     with stage(place, "summarize-results"):
-        verdict = summarize(place, settings, environment=environment, record=record, output=sys.stdout, as_json=as_json)
+        return _decided(place, settings, environment, record, as_json)
+
+
+def _decided(
+    place: Workspace, settings: Settings | None, environment: Mapping[str, str], record: bool, as_json: bool
+) -> int:
+    import sys
+
+    verdict = summarize(place, settings, environment=environment, record=record, output=sys.stdout, as_json=as_json)
     return verdict.exit_code
 
 
@@ -104,17 +149,17 @@ def gather(
 
     now = datetime.now(UTC)
     found = gather_facts(workspace.root, settings, environment, now)
-    facts, problem = found.facts, found.problem
+    facts, problem, run = found.facts, found.problem, found.case.run
     verdict = decide(
         facts,
-        run_id=str(facts.run.run.get("run_id") or "")[:100],
+        run_id=str(run.facts.run.get("run_id") or "")[:100],
         made=utc_text(now),
         seconds=seconds_of_run(facts.run),
     )
     if record and settings is not None:
         from ci_scripts.earlier_runs import write_down
 
-        problem = problem or write_down(settings, environment, facts.case, verdict, found.snapshots, now)
+        problem = problem or write_down(settings, environment, found.case, verdict, found.snapshots, now)
     if problem:
         click.echo(f"ci-summarize-results: {problem}", err=True)
     try:
@@ -122,7 +167,6 @@ def gather(
     except OSError:
         packages = ""
     lines = tuple(line[:300] for line in packages.splitlines() if line.strip())
-    run = facts.case.run
     return RunReport(replace(verdict, history=problem), run.tests, run.facts, lines, run.rounds, facts.case.trials)
 
 

@@ -26,6 +26,11 @@ def context_of(facts: Facts) -> tuple[Evidence, ...]:
             text = f"{left.name}{where}: {left.before} things before the tests, {left.after} after"
             text += f"; left behind: {', '.join(left.left[:5])}"
             found.append(Evidence("leak", None, text[:1000], "logs/leftovers.json"))
-    problems = [*facts.unread, *run.problems, *(problem for trial in facts.case.trials for problem in trial.problems)]
+    problems = [
+        *facts.left_out,
+        *facts.unread,
+        *run.problems,
+        *(problem for trial in facts.case.trials for problem in trial.problems),
+    ]
     found += [Evidence("file", None, problem) for problem in problems]
     return tuple(found[:MAX_CONTEXT])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ci_scripts.verdict.evidence import Evidence
-from ci_scripts.verdict.run_facts import NODE_STAGES, StageFact
+from ci_scripts.verdict.run_facts import NODE_STAGES, TRUSTED_STAGES, StageFact
 from ci_scripts.verdict.saying import first_of, of_service, of_stage, of_stream, say_service, say_stage
 from ci_scripts.verdict.symptoms import CHECKS
 from ci_scripts.verdict.verdict import Facts, Finding, Rule
@@ -35,6 +35,12 @@ def word_of_failure(facts: Facts) -> str:
     return "NODE_FAILURE" if lost else "ERROR"
 
 
+def _other_change(facts: Facts) -> Finding | None:
+    differences = facts.asked_for.differences(facts.run.run) if facts.asked_for is not None else ()
+    evidence = tuple(Evidence("file", None, difference, "run.json") for difference in differences)
+    return Finding("ERROR", "ci", 3, first_of(differences), evidence) if differences else None
+
+
 def _nothing_to_test(facts: Facts) -> Finding | None:
     # A node cannot hide failures behind a word of prepare-gate: once tests ran, there was something to test.
     if facts.run.early_outcome is None or facts.tests.tests:
@@ -50,7 +56,8 @@ def _aborted(facts: Facts) -> Finding | None:
     # run-gate ends a hook with SIGTERM too: at its time-out, or when a service died. That is no abort.
     ended_by_run_gate = outer is not None and outer.exit_code not in (None, 0, 130, 143)
     for stage in facts.run.stages:
-        if ended_by_run_gate and stage.name in IN_HOOKS:
+        # An aborted ci-publish-logs says nothing about the run.
+        if stage.name in TRUSTED_STAGES or (ended_by_run_gate and stage.name in IN_HOOKS):
             continue
         if stage.exit_code in (130, 143):
             how = "interrupted" if stage.exit_code == 130 else "aborted"
@@ -71,6 +78,15 @@ def _failed_before_the_change(facts: Facts) -> Finding | None:
     lost = [service for service in facts.run.services or () if service.state in ("died", "hung", "starting")]
     reasons = (*found.reasons, *map(say_service, lost))
     return Finding(found.outcome, "ci", 3, first_of(reasons), (*found.evidence, *map(of_service, lost)))
+
+
+def _copy_incomplete(facts: Facts) -> Finding | None:
+    if not facts.missing:
+        return None
+    # A node that is lost leaves nothing at all.
+    came = facts.run.run or any(stage.name in NODE_STAGES for stage in facts.run.stages)
+    evidence = tuple(Evidence("file", None, line) for line in facts.missing)
+    return Finding("ERROR" if came else "NODE_FAILURE", "ci", 3, first_of(facts.missing), evidence)
 
 
 def _damaged_facts(facts: Facts) -> Finding | None:
@@ -182,6 +198,12 @@ def _of_failed(outcome: str, failed: list[StageFact]) -> Finding | None:
 
 BEFORE_BLAME: tuple[Rule, ...] = (
     Rule(
+        "other-change",
+        "The files are of a run of another change, patch set or revision than the trigger named.",
+        "the files of the run that was asked for.",
+        _other_change,
+    ),
+    Rule(
         "nothing-to-test",
         "prepare-gate found nothing to test, or a merge conflict.",
         "a change that merges and touches files that matter.",
@@ -204,6 +226,12 @@ BEFORE_BLAME: tuple[Rule, ...] = (
         "Something failed before anything of the change had run.",
         "a CI that is whole: git servers, package index, services and green probes.",
         _failed_before_the_change,
+    ),
+    Rule(
+        "copy-incomplete",
+        "Not all that a verdict is made of came here from the node.",
+        "a whole copy of the node's files, within the limits.",
+        _copy_incomplete,
     ),
     Rule(
         "facts-damaged",

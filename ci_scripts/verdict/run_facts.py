@@ -10,9 +10,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ci_scripts.untrusted_words import word_problem
 from ci_scripts.verdict.untrusted_file import open_regular, read_object
 
 NODE_STAGES = ("prepare-gate", "run-gate", "install-driver", "start-gate", "run-tempest", "stop-gate")
+TRUSTED_STAGES = ("summarize-results", "publish-logs", "report-to-gerrit")
 EARLY_OUTCOMES = ("SKIPPED", "MERGER_FAILURE")
 STATES = ("starting", "running", "stopped", "died", "hung")
 MAX_STAGES = 50
@@ -77,7 +79,7 @@ def read_run_facts(root: Path) -> RunFacts:
     What is missing is left out; what is damaged is said in ``problems``. Never raises on account of a file.
     """
     problems: list[str] = []
-    run = _object(root, root / "run.json", problems) or {}
+    run = _with_plain_id(_object(root, root / "run.json", problems) or {}, problems)
     stages = []
     for name in _stage_names(root):
         data = _object(root, root / "stages" / f"{name}.json", problems)
@@ -89,6 +91,15 @@ def read_run_facts(root: Path) -> RunFacts:
     stages.sort(key=lambda stage: (stage.started or "", stage.name))
     early = _early_outcome(root, stages)
     return RunFacts(run, tuple(stages), services, tuple(problems), early)
+
+
+def _with_plain_id(run: dict[str, Any], problems: list[str]) -> dict[str, Any]:
+    """A run id ends up in paths, addresses and comments: one that is no plain word is left out, and a problem."""
+    run_id = run.get("run_id")
+    if run_id is None or (isinstance(run_id, str) and word_problem(run_id) is None and ".." not in run_id):
+        return run
+    problems.append(f"run.json: run_id {ascii(run_id)[:100]} is not one plain word")
+    return {key: value for key, value in run.items() if key != "run_id"}
 
 
 def _early_outcome(root: Path, stages: list[StageFact]) -> str | None:

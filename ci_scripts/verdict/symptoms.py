@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ci_scripts.verdict.gate_runs import CONTROL, GateRun
-from ci_scripts.verdict.rerun_facts import status_in
+from ci_scripts.verdict.rerun_facts import RoundFact, status_in
 from ci_scripts.verdict.run_facts import StageFact
 
 CHECKS = "checks."
@@ -26,7 +26,9 @@ class Symptom:
 
     ``time-out``: all tests together took longer than they may, whether or not one of them hung.
 
-    ``returned`` counts the replays with its neighbours in which a test failed again.
+    ``returned`` counts the replays with its neighbours in which a test failed again. ``beside``: not the test itself
+    did, but others that had passed with it: what disturbs tests that run at one time hits now this one, now that one.
+    ``known`` are then all that failed in the run.
     """
 
     kind: Kind
@@ -34,6 +36,8 @@ class Symptom:
     text: str
     again: Again = "not-rerun"
     returned: int = 0
+    beside: bool = False
+    known: frozenset[str] = frozenset()
 
 
 def symptoms_of(run: GateRun) -> tuple[Symptom, ...]:
@@ -64,7 +68,7 @@ def seen_in(trial: GateRun, symptom: Symptom) -> Seen:
         if not trial.finished() or not trial.asked(symptom.name):
             return "unknown"
         return "shown" if trial.left_in(symptom.name) else "absent"
-    return _test_seen(trial, symptom.name)
+    return _seen_beside(trial, symptom) if symptom.beside else _test_seen(trial, symptom.name)
 
 
 def is_fit(control: GateRun) -> bool:
@@ -76,6 +80,7 @@ def is_fit(control: GateRun) -> bool:
 
 def _tests(run: GateRun) -> list[Symptom]:
     broke = run.failed_stage() is not None
+    known = frozenset(test.id for test in run.tests.tests if test.status in BAD)
     found = []
     for test in run.tests.tests:
         hung = test.status == "incomplete" and test.started is not None and broke
@@ -86,6 +91,11 @@ def _tests(run: GateRun) -> list[Symptom]:
             continue
         again, returned = _again(run, test.id)
         how = "did not end" if hung else "failed"
+        others = _rounds_with_others(run, known)
+        if again == "flaky" and others >= _least(run):
+            text = f"{test.id} {how}, and others in its place when it ran again with them"
+            found.append(Symptom("test", test.id, text, "returned", others, beside=True, known=known))
+            continue
         found.append(Symptom("test", test.id, f"{test.id} {how}", again, returned))
     order = ("persistent", "returned", "not-rerun", "flaky")
     return sorted(found, key=lambda symptom: (symptom.kind == "check", order.index(symptom.again)))
@@ -104,6 +114,20 @@ def _again(run: GateRun, test_id: str) -> tuple[Again, int]:
         return "returned", returned
     all_passed = bool(statuses) and all(status == "passed" for status in statuses)
     return ("flaky", 0) if all_passed and all(entry.ended for entry in beside) else ("not-rerun", 0)
+
+
+def _rounds_with_others(run: GateRun, known: frozenset[str]) -> int:
+    """The replays in which a test failed that had not failed in the run."""
+    return sum(bool(_failed_in(entry) - known) for entry in run.rounds if entry.mode == "neighbours")
+
+
+def _least(run: GateRun) -> int:
+    """One replay in which another test failed is a second flaky test; twice is the same trouble in another place."""
+    return min(2, sum(entry.mode == "neighbours" for entry in run.rounds))
+
+
+def _failed_in(entry: RoundFact) -> set[str]:
+    return {test.id for test in entry.tests.tests if test.status == "failed" and not test.id.startswith(CHECKS)}
 
 
 def _services(run: GateRun) -> list[Symptom]:
@@ -158,3 +182,15 @@ def _test_seen(trial: GateRun, test_id: str) -> Seen:
     if any(status in BAD for status in statuses):
         return "shown"
     return "absent" if statuses and all(status == "passed" for status in statuses) else "unknown"
+
+
+def _seen_beside(trial: GateRun, symptom: Symptom) -> Seen:
+    rounds = [entry for entry in trial.rounds if entry.mode == "neighbours"]
+    own = _test_seen(trial, symptom.name)
+    if not rounds or own != "absent":
+        return own
+    shown = _rounds_with_others(trial, symptom.known)
+    # Once without the change acquits it; with the change it takes as much as it took in the run.
+    if shown >= (1 if trial.role == CONTROL else _least(trial)):
+        return "shown"
+    return "absent" if all(entry.ended and not entry.problem for entry in rounds) else "unknown"

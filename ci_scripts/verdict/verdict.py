@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 from ci_scripts.history.records import ControlRecord, OtherFailure
+from ci_scripts.verdict.asked_for import AskedFor
 from ci_scripts.verdict.evidence import Evidence
 from ci_scripts.verdict.gate_runs import Case
 from ci_scripts.verdict.log_scan import SignatureHit
@@ -28,6 +29,9 @@ class Facts:
     ``moved``: what is not as in the last green run; ``unread``: logs that could not be looked at, and why;
     ``elsewhere``: failures of the same tests on other, unrelated changes of late. ``past_control``: the newest control
     run of the branch, for kinds of gates whose control is not run with the job.
+
+    On the trusted side, ``asked_for`` is the change that its own trigger named, ``left_out`` what did not come there
+    from the node, and ``missing`` those lines of it without which nobody may judge the run.
     """
 
     case: Case
@@ -38,6 +42,9 @@ class Facts:
     unread: tuple[str, ...] = ()
     elsewhere: Mapping[str, tuple[OtherFailure, ...]] = field(default_factory=dict)
     past_control: ControlRecord | None = None
+    asked_for: AskedFor | None = None
+    left_out: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
 
     @property
     def run(self) -> RunFacts:

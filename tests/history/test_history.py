@@ -92,6 +92,14 @@ def test_a_moment_of_any_time_zone_is_the_same_moment(history: History) -> None:
     assert history.last_green(JOB, "master", NOW, "own") is None
 
 
+@pytest.mark.parametrize("other", [{"change": "8"}, {"patch_set": "2"}, {"project": "a/c"}, {"role": "control"}])
+def test_a_run_that_takes_the_name_of_anothers_is_refused(history: History, other: dict[str, Any]) -> None:
+    history.record(failed("forged", A, time=NOW - hours(1), change="7"))
+    with pytest.raises(HistoryFailed, match="already kept"):
+        history.record(dataclasses.replace(record("forged", time=NOW, change="7"), **other))
+    assert set(history.same_failures([A], job=JOB, since=NOW - hours(2), apart_from=[], but_not="me")) == {A}
+
+
 def test_a_second_verdict_of_a_run_replaces_the_first(history: History, new_place: URL) -> None:
     history.record(failed("again", A, B, time=NOW - hours(1), change="7", also=[("a/b", "6")]))
     first = counts(new_place)
@@ -239,7 +247,7 @@ def test_a_run_is_kept_whole_or_not_at_all(history: History, new_place: URL, mon
 
     try:
         with pytest.raises(HistoryFailed, match=r"writing to the history at .* failed: the power is gone\."):
-            history.record(record("first", tests=[(B, "passed", 1.0)]))
+            history.record(record("first", change="7", tests=[(B, "passed", 1.0)]))
     finally:
         event.remove(Engine, "before_cursor_execute", fail)
     assert counts(new_place) == before

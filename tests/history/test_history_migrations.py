@@ -39,6 +39,26 @@ def execute(place: URL, statement: str) -> None:
     engine.dispose()
 
 
+def version_of(place: URL) -> str:
+    engine = create_engine(place)
+    with engine.connect() as connection:
+        version = str(connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar_one())
+    engine.dispose()
+    return version
+
+
+def test_a_history_of_the_release_before_is_brought_up_to_date(new_place: URL) -> None:
+    with open_history(new_place, timeout=20) as history:
+        history.record(record("kept"))
+    execute(new_place, "DROP TABLE history_reports")
+    execute(new_place, f"UPDATE {VERSION_TABLE} SET version_num = '0001'")
+
+    with open_history(new_place, timeout=20) as history:
+        assert history.claim_report("1,1", "holder", 60).taken
+        found = history.last_green(record("").job, "master", NOW.replace(year=2100), "")
+    assert found is not None and found.run_id == "kept"
+
+
 def test_the_models_and_the_migrated_schema_agree(new_place: URL) -> None:
     open_history(new_place, timeout=20)
     engine = create_engine(new_place)
@@ -62,12 +82,13 @@ def test_the_models_and_the_migrated_schema_agree(new_place: URL) -> None:
 def test_a_schema_that_is_newer_than_ours_is_refused_and_left_alone(new_place: URL) -> None:
     with open_history(new_place, timeout=20) as history:
         history.record(record("kept"))
+    ours = version_of(new_place)
     execute(new_place, f"UPDATE {VERSION_TABLE} SET version_num = '0999'")
 
     with pytest.raises(HistoryFailed, match=r"has schema 0999, which openstack-driver-ci .* does not know") as caught:
         open_history(new_place, timeout=20)
     assert "install the newer version" in caught.value.next_step
-    execute(new_place, f"UPDATE {VERSION_TABLE} SET version_num = '0001'")
+    execute(new_place, f"UPDATE {VERSION_TABLE} SET version_num = '{ours}'")
     with open_history(new_place, timeout=20) as history:
         found = history.last_green(record("").job, "master", NOW.replace(year=2100), "")
     assert found is not None and found.run_id == "kept"

@@ -23,6 +23,7 @@ END = START + timedelta(minutes=10)
 A, B, C = "m.First.test_a", "m.First.test_b", "m.Second.test_c"
 CHECK = "checks.controller-holds-what-neutron-holds"
 PROVED = Proof((ProofItem("patch set under test", True, "held"), ProofItem("driver loaded by Neutron", True, "fake")))
+SHA = "a" * 40
 RUN_JSON: dict[str, Any] = {"schema": 1, "run_id": "run-1", "gate": {"kind": "local"}}
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from ci_scripts.verdict.asked_for import AskedFor
 from ci_scripts.verdict.evidence import Evidence
 from ci_scripts.verdict.gate_runs import MODES, Case, GateRun
 from ci_scripts.verdict.log_scan import SignatureHit
@@ -119,6 +120,8 @@ def all_facts(draw: st.DrawFn, case: st.SearchStrategy[Case] = cases) -> Facts:
         signatures=draw(st.sampled_from([(), HITS])),
         resources=draw(st.sampled_from([(), SHORT])),
         elsewhere=draw(st.sampled_from([{}, {}, ELSEWHERE, {A: (other("r1", None),)}])),
+        asked_for=draw(st.sampled_from([None, None, None, AskedFor("7", "2", "p")])),
+        missing=draw(st.sampled_from([(), (), (), ("the archive is cut",)])),
     )
 
 

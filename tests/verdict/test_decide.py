@@ -6,9 +6,11 @@ import dataclasses
 
 import pytest
 
+from ci_scripts.verdict.asked_for import AskedFor
 from ci_scripts.verdict.decide import RULES, decide
 from ci_scripts.verdict.gate_runs import GateRun
 from ci_scripts.verdict.proof import Proof
+from ci_scripts.verdict.run_facts import RunFacts
 from ci_scripts.verdict.verdict import Facts
 from tests.verdict.made_cases import (
     AGAIN,
@@ -22,6 +24,7 @@ from tests.verdict.made_cases import (
     HEALTHY,
     NOT_REPRODUCED,
     OTHER_CODE,
+    SHA,
     A,
     B,
     Expected,
@@ -54,11 +57,36 @@ def broken(name: str, code: int | None = 3, outcome: str | None = None) -> GateR
     return the_run({"a": "failed", "b": "passed"}, rounds=[FAILS], stages=with_stages(stage(name, code, outcome)))
 
 
+ASKED = AskedFor("7", "2", "p", SHA)
+OTHER_JSON = {"run_id": "run-1", "change": {"number": "7", "patchset": "1", "project": "p", "revision": SHA}}
+OTHER_RUN = run_with(run=OTHER_JSON)
+CUT = ("archive.tar.gz: the archive is cut: it ends without its end mark",)
+NOTHING_CAME = dataclasses.replace(the_run(tests=report({})), facts=RunFacts({}, (), None))
+
+
 CASES: list[tuple[str, Facts, Expected]] = [
     # what ends a case before anybody asks whose failure it is
+    ("the files of another change", facts(OTHER_RUN, *BLAMED, asked_for=ASKED), ("other-change", "ERROR", "ci", 3)),
+    ("no change", facts(AGAIN, *BLAMED, asked_for=ASKED), ("other-change", "ERROR", "ci", 3)),
+    ("half a copy", facts(AGAIN, *BLAMED, missing=CUT), ("copy-incomplete", "ERROR", "ci", 3)),
+    (
+        "nothing came",
+        facts(NOTHING_CAME, missing=CUT),
+        ("copy-incomplete", "NODE_FAILURE", "ci", 3),
+    ),
+    (
+        "half a copy of an aborted run",
+        facts(broken("run-tempest", 143), missing=CUT),
+        ("aborted", "ABORTED", "nobody", 143),
+    ),
     ("merge conflict", facts(CONFLICT, proof=Proof()), ("nothing-to-test", "MERGER_FAILURE", "nobody", 4)),
     ("aborted", facts(broken("run-tempest", 143), *BLAMED), ("aborted", "ABORTED", "nobody", 143)),
     ("interrupted", facts(the_run(stages=with_stages(stage("run-gate", 130)))), ("aborted", "ABORTED", "nobody", 130)),
+    (
+        "publishing was aborted",
+        facts(broken("publish-logs", 143), *BLAMED),
+        ("fails-only-with-the-change", "FAILURE", "change", 1),
+    ),
     (
         "aborted during a control run",
         facts(broken("control-runs", 143), *BLAMED),
@@ -208,6 +236,13 @@ LOST_BEFORE, WRONG = stage("run-gate", 3, with_change=False), stage("start-gate"
 # Facts in which two rules hold that stand beside each other; the first one decides.
 BOTH: list[tuple[str, str, Facts]] = [
     (
+        "other-change",
+        "nothing-to-test",
+        facts(
+            dataclasses.replace(CONFLICT, facts=dataclasses.replace(CONFLICT.facts, run=OTHER_JSON)), asked_for=ASKED
+        ),
+    ),
+    (
         "nothing-to-test",
         "aborted",
         facts(
@@ -220,9 +255,10 @@ BOTH: list[tuple[str, str, Facts]] = [
     ("configuration-wrong", "failed-before-the-change", facts(run_with(stages=with_stages(WRONG, LOST_BEFORE)))),
     (
         "failed-before-the-change",
-        "facts-damaged",
-        facts(run_with(stages=with_stages(LOST_BEFORE), damaged=["run.json cannot be read"])),
+        "copy-incomplete",
+        facts(run_with(stages=with_stages(LOST_BEFORE)), missing=CUT),
     ),
+    ("copy-incomplete", "facts-damaged", facts(run_with(damaged=["run.json cannot be read"]), missing=CUT)),
     ("facts-damaged", "never-ran", facts(the_run(stages=with_stages()[:1], damaged=["run.json cannot be read"]))),
     ("never-ran", "no-tests", facts(the_run(tests=report({}), stages=with_stages()[:1]))),
     ("no-tests", "incomplete", facts(the_run(tests=report({}, missing=[A])))),

@@ -128,6 +128,16 @@ def test_what_every_control_shows_is_never_the_changes(facts: Facts) -> None:
             assert judgement.whose != "change"
 
 
+@many
+@given(anything)
+def test_the_files_of_another_change_or_half_of_them_are_held_for_or_against_nobody(facts: Facts) -> None:
+    verdict = decide(facts)
+    if facts.asked_for is not None and facts.asked_for.differences(facts.run.run):
+        assert (verdict.rule, verdict.outcome, verdict.blame) == ("other-change", "ERROR", "ci")
+    if facts.missing:
+        assert verdict.blame != "change" and verdict.outcome != "SUCCESS"
+
+
 @some
 @given(anything)
 def test_the_same_facts_give_the_same_verdict(facts: Facts) -> None:

@@ -90,3 +90,11 @@ def test_the_early_end_is_known_from_the_stage_or_from_the_verdict(tmp_path: Pat
     assert read_run_facts(tmp_path).early_outcome == outcome
     write(tmp_path / "stages/run-gate.json", {"schema": 1, "exit_code": 0})
     assert read_run_facts(tmp_path).early_outcome is None
+
+
+@pytest.mark.parametrize("run_id", ["../x", "a b", "", "x/y", "-rf", "a..b", "x" * 101, 7, None, ["x"]])
+def test_a_run_id_that_is_no_plain_word_is_left_out_and_said(tmp_path: Path, run_id: object) -> None:
+    write(tmp_path / "run.json", {"schema": 1, "run_id": run_id, "gate": {"kind": "local"}})
+    facts = read_run_facts(tmp_path)
+    assert facts.run.get("run_id") is None and facts.run["gate"] == {"kind": "local"}
+    assert len(facts.problems) == (run_id is not None)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from ci_scripts.verdict.gate_runs import Case, GateRun
+from ci_scripts.verdict.rerun_facts import RoundFact
+from ci_scripts.verdict.symptoms import symptoms_of
 from ci_scripts.verdict.trial_plan import MOST_SUSPECTS, Judgement, WantedTrial, judge, next_trial, why_unfit
 from tests.verdict.made_cases import (
     CHECK,
@@ -155,6 +157,48 @@ def test_the_rarer_a_test_failed_the_oftener_a_control_has_to_pass() -> None:
         second = next_trial(case_of(run, control("neighbours", *beside({"a": "passed"}))))
         assert second is not None and (second.role, second.mode, second.rounds) == ("change", "neighbours", 3)
     assert rounds == {1: 9, 2: 6, 3: 3}
+
+
+def others(*rounds: str) -> list[RoundFact]:
+    """With its neighbours the test passes each time, and another one goes as ``rounds`` say."""
+    return list(beside(*({"a": "passed", "b": status} for status in rounds)))
+
+
+@pytest.mark.parametrize(
+    ("rounds", "returned_in"), [(["failed", "passed", "passed"], 0), (["failed", "passed", "failed"], 2)]
+)
+def test_what_hits_another_test_each_time_has_come_back_from_the_second_time_on(
+    rounds: list[str], returned_in: int
+) -> None:
+    (symptom,) = symptoms_of(the_run({"a": "failed", "b": "passed"}, rounds=[PASSES, *others(*rounds)]))
+    assert (symptom.name, symptom.again) == (A, "returned" if returned_in else "flaky")
+    assert symptom.returned == returned_in and symptom.beside is bool(returned_in)
+
+
+def test_a_neighbour_that_fails_by_itself_is_no_trouble_in_another_place() -> None:
+    run = the_run({"a": "failed", "b": "failed"}, rounds=[alone(a="passed", b="failed"), *others(*["failed"] * 3)])
+    assert {symptom.name: symptom.again for symptom in symptoms_of(run)} == {A: "flaky", B: "persistent"}
+
+
+@pytest.mark.parametrize(
+    ("without", "again", "whose"),
+    [
+        (None, None, "unknown"),
+        (["passed"] * 3, None, "unknown"),
+        (["passed", "passed", "failed"], None, "ci"),
+        (["passed"] * 3, ["passed"] * 3, "not-reproduced"),
+        (["passed"] * 3, ["failed", "passed", "passed"], "not-reproduced"),
+        (["passed"] * 3, ["failed", "passed", "failed"], "change"),
+    ],
+)
+def test_whose_a_failure_is_that_hits_another_test_each_time(
+    without: list[str] | None, again: list[str] | None, whose: str
+) -> None:
+    run = the_run({"a": "failed", "b": "passed"}, rounds=[PASSES, *others(*["failed"] * 3)])
+    given = ((control, without), (change, again))
+    trials = [make("neighbours", *others(*statuses)) for make, statuses in given if statuses is not None]
+    found = only(case_of(run, *trials))
+    assert found.whose == whose and "others in its place" in found.symptom.text
 
 
 @pytest.mark.parametrize(

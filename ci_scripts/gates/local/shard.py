@@ -98,7 +98,7 @@ class Shard:
         neutron.require_loaded(log, neutron.mechanism_drivers(self.files))
         public = self.session.seed_external_network()
         over = self.context.settings.tempest.config
-        write_tempest_conf(self.layout.tempest, self.keystone_url, public, extensions, over)
+        write_tempest_conf(self.layout, self.keystone_url, public, extensions, over)
         return access.ShardAccess(
             index=self.layout.index,
             keystone_url=self.keystone_url,

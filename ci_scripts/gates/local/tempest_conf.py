@@ -7,19 +7,21 @@ from pathlib import Path
 
 from ci_scripts.gates.local import keystone
 from ci_scripts.gates.local.ini import Sections, merged, write_ini
+from ci_scripts.gates.local.layout import ShardLayout
 
 
 def write_tempest_conf(
-    folder: Path, keystone_url: str, public_network: str, extensions: Sequence[str], over: Sections
+    layout: ShardLayout, keystone_url: str, public_network: str, extensions: Sequence[str], over: Sections
 ) -> Path:
-    """``folder``/etc/tempest.conf; ``over`` is what ci.yaml's tempest.config says and wins.
+    """etc/tempest.conf in the shard's folder for Tempest; its log goes to those of the shard's services.
 
-    The list of extensions is the one that the API gave: Tempest skips by it, and a wrong list hides tests.
+    ``over`` is what ci.yaml's tempest.config says and wins. The list of extensions is the one that the API gave:
+    Tempest skips by it, and a wrong list hides tests.
     """
     admin = keystone.ADMIN
     base: Sections = {
-        "DEFAULT": {"log_dir": folder, "log_file": "tempest.log", "use_stderr": False},
-        "oslo_concurrency": {"lock_path": folder / "lock"},
+        "DEFAULT": {"log_dir": layout.logs, "log_file": "tempest.log", "use_stderr": False},
+        "oslo_concurrency": {"lock_path": layout.tempest / "lock"},
         "auth": {
             "admin_username": admin["username"],
             "admin_password": admin["password"],
@@ -43,6 +45,6 @@ def write_tempest_conf(
             "horizon": False,
         },
     }
-    path = folder / "etc" / "tempest.conf"
+    path = layout.tempest / "etc" / "tempest.conf"
     write_ini(path, merged(base, over), mode=0o640)
     return path
