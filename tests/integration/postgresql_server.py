@@ -72,9 +72,12 @@ class PostgreSQLServer:
     def frozen(self) -> Iterator[None]:
         """Inside, the whole server is stopped where it is: it takes connections and never answers."""
         assert self._process is not None
-        everything = [self._process.pid, *_children_of(self._process.pid)]
+        # The parent first: it starts no further child then, and one that ended meanwhile is no more to be stopped.
+        os.kill(self._process.pid, signal.SIGSTOP)
+        everything = [*_children_of(self._process.pid), self._process.pid]
         for pid in everything:
-            os.kill(pid, signal.SIGSTOP)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGSTOP)
         try:
             yield
         finally:
