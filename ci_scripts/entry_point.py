@@ -105,6 +105,10 @@ def run_tempest() -> None:
     _stage("run-tempest")
 
 
+def run_unit_tests() -> None:
+    _stage("run-unit-tests")
+
+
 def summarize_results() -> None:
     _stage("summarize-results")
 

@@ -12,6 +12,8 @@ from typing import Annotated, Literal
 from pydantic import Field, PrivateAttr, StringConstraints, model_validator
 
 from ci_scripts.placeholders import STAGE_NAMES
+from ci_scripts.settings_devstack import Devstack
+from ci_scripts.settings_devstack_gate import DevstackGate
 from ci_scripts.settings_section import Section, VariableName
 from ci_scripts.settings_trusted import Contact, Gerrit, History, Jenkins, Logs, Voting, Zuul
 from ci_scripts.settings_types import (
@@ -37,12 +39,13 @@ from ci_scripts.settings_types import (
     Text,
     WebPage,
 )
+from ci_scripts.settings_unit_tests import UnitTests
 
 
 class Gate(Section):
     """The OpenStack that the change is tested on."""
 
-    kind: Literal["local"] = "local"
+    kind: Literal["local", "devstack", "devstack-gate"] = "local"
     timeout_minutes: Count = 120
     shards: AutoOrCount = "auto"
     database: Database = "sqlite"
@@ -53,6 +56,8 @@ class Gate(Section):
     user: Name | None = "nobody"
     service_plugins: tuple[Plain, ...] | None = None
     packages: tuple[Plain, ...] = ()
+    devstack: Devstack = Field(default_factory=Devstack)
+    devstack_gate: DevstackGate = Field(default_factory=DevstackGate)
 
 
 class CheckedOutProject(Section):
@@ -75,6 +80,7 @@ class Branch(Section):
     constraints: FileOrUrl | None = None
     driver_ref: GitName | None = None
     tempest: Text | None = None
+    python: PythonVersion | None = None
 
 
 class Driver(Section):
@@ -196,6 +202,7 @@ class Settings(Section):
     secrets: tuple[Secret, ...] = ()
     inventories: tuple[Inventory, ...] = ()
     tempest: Tempest = Field(default_factory=Tempest)
+    unit_tests: UnitTests | None = None
     verdict: Verdict = Field(default_factory=Verdict)
     history: History = Field(default_factory=History)
     gerrit: Gerrit | None = None

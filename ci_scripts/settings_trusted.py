@@ -14,6 +14,7 @@ from ci_scripts.settings_types import (
     Host,
     LogsPlace,
     Name,
+    PathHere,
     ServerPage,
     Text,
     UserName,
@@ -102,12 +103,14 @@ class Logs(Section):
 class Jenkins(WithPassword):
     """The Jenkins that runs the jobs; the API token of ``user`` is its password.
 
-    ``job`` is the test job's full name, its folders included.
+    ``job`` is the test job's full name, its folders included; ``definitions`` are the files and folders of Jenkins Job
+    Builder that the jobs are made from.
     """
 
     url: ServerPage
     user: UserName
     job: Text
+    definitions: tuple[PathHere, ...] = ()
     timeout_seconds: Count = 30
 
 

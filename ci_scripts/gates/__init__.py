@@ -9,7 +9,11 @@ from typing import Protocol, cast
 from ci_scripts.gates.context import GateContext
 from ci_scripts.workspace import Workspace
 
-_KINDS = {"local": "ci_scripts.gates.local.gate"}
+_KINDS = {
+    "local": "ci_scripts.gates.local.gate",
+    "devstack": "ci_scripts.gates.devstack.gate",
+    "devstack-gate": "ci_scripts.gates.devstack_gate.gate",
+}
 
 
 class Gate(Protocol):

@@ -9,6 +9,7 @@ import click
 _VERBS = {
     "doctor": "Check the configuration and everything the job needs.",
     "explain": "Tell rule by rule why a finished run has its verdict.",
+    "jenkins": "Check, update, pause, resume, list and run the jobs of Jenkins.",
     "missed": "Find patch sets and rechecks that have no answer of ours.",
     "retract-votes": "Take back votes that should never have been given.",
     "retrigger": "Have changes tested again.",
