@@ -61,10 +61,10 @@ def install(context: GateContext, environment: Path) -> InstalledDriver:
         source = str(copy)
     log = workspace.logs / "install-driver.log"
     # What is there already is a constraint: a driver that wants another release must say so loudly.
-    held = [workspace.environments_dir / f"openstack{part}.txt" for part in ("", "-checkouts")]
-    held += _packages_before(context)
+    held = [workspace.environments_dir / f"{environment.name}{part}.txt" for part in ("", "-checkouts")]
+    held += _packages_before(context, environment)
     extra = [word for path in held if path.exists() for word in ("--constraint", str(path))]
-    for constraints in sorted(workspace.environments_dir.glob("openstack-constraints-*.txt")):
+    for constraints in sorted(workspace.environments_dir.glob(f"{environment.name}-constraints-*.txt")):
         extra += ["--build-constraints", str(constraints)]
     install_source(environment, source, context.env, log, extra=extra)
     name = driver.distribution or _name_of(source)
@@ -81,7 +81,7 @@ def install(context: GateContext, environment: Path) -> InstalledDriver:
     return InstalledDriver(described["name"], described["version"], commit, source, described["mechanism_drivers"])
 
 
-def _packages_before(context: GateContext) -> list[Path]:
+def _packages_before(context: GateContext, environment: Path) -> list[Path]:
     """In a trial that has the same driver as the run: the run's packages as constraints, but for what the trial's own
     environment has in another release, because the change requires other things.
     """
@@ -91,7 +91,7 @@ def _packages_before(context: GateContext) -> list[Path]:
         return []
     openstack = before.read_text(errors="replace").split("# tempest:")[0]
     pinned = context.workspace.environments_dir / "packages-before.txt"
-    own = context.workspace.environments_dir / "openstack.txt"
+    own = environment.with_name(f"{environment.name}.txt")
     known = {_name_in(line) for line in own.read_text().splitlines()} if own.is_file() else set()
     lines = [line for line in openstack.splitlines() if re.fullmatch(r"[A-Za-z0-9._-]+==\S+", line)]
     lines = [line for line in lines if _name_in(line) not in known]
