@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ci_scripts import gerrit_trigger, zuul_variables
 from ci_scripts.errors import ConfigurationError
@@ -31,6 +31,9 @@ from ci_scripts.untrusted_words import (
     without_control_characters,
     word_problem,
 )
+
+if TYPE_CHECKING:
+    from ci_scripts.gerrit.needed import NeededChange
 
 TRIGGERS = ("flags", "zuul-v3", "zuul-v2", "gerrit-trigger")
 NOTHING: Mapping[str, str] = MappingProxyType({})
@@ -148,6 +151,32 @@ def change_from_record(run: Mapping[str, Any]) -> ChangeUnderTest:
         changes.append(replace(change, trigger=trigger, comment=text))
     inspection.finish()
     return replace(changes[-1], also=tuple(changes[:-1]))
+
+
+def change_needed_by(
+    change: ChangeUnderTest, needed: NeededChange, server: str, project_urls: Mapping[str, str]
+) -> ChangeUnderTest:
+    """A dependency of ``change`` as the Gerrit at ``server`` tells of it, checked like the words of a trigger.
+
+    Raises ConfigurationError for one that is not usable.
+    """
+    values = {
+        "number": str(needed.number),
+        "patchset": str(needed.patch_set),
+        "project": needed.project,
+        "branch": needed.branch,
+        "ref": needed.ref,
+        "revision": needed.revision,
+        "change_url": f"{server}/c/{needed.project}/+/{needed.number}",
+        "pipeline": change.pipeline,
+        "url": f"{server}/{needed.project}",
+    }
+    words: Words = {name: Word(f"Gerrit's {name}", value) for name, value in values.items()}
+    _prefer_configured_url(words, change.trigger, project_urls)
+    inspection = Inspection()
+    item = _checked(words, change.trigger, inspection)
+    inspection.finish()
+    return item
 
 
 def _records(value: Any) -> list[Mapping[str, Any]]:

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from ci_scripts.errors import InfrastructureError, NothingToTest
 from ci_scripts.git_words import is_corrupt, is_transient, missing_ref, told_by_git
-from ci_scripts.run_command import CommandFailed, CommandTimedOut, Completed, last_lines, run
+from ci_scripts.run_command import CommandFailed, CommandStopped, CommandTimedOut, Completed, last_lines, run
 
 if TYPE_CHECKING:
     import git as gitpython
@@ -87,12 +87,22 @@ class PatchFailed(InfrastructureError):
 
 @dataclass(frozen=True)
 class Git:
-    """The git program with what all its commands share: environment, log, patience, and where progress is said."""
+    """The git program with what all its commands share: environment, log, patience, and where progress is said.
+
+    ``stopped`` is asked while a command runs; a text that it returns ends it, and everything that would come after.
+    """
 
     environment: Mapping[str, str]
     log: Path
     patience: Patience
     say: Callable[[str], None]
+    stopped: Callable[[], str | None] | None = None
+
+    def raise_if_stopped(self) -> None:
+        """Raises InfrastructureError; to be called where something is waited for."""
+        why = self.stopped() if self.stopped is not None else None
+        if why is not None:
+            raise InfrastructureError(f"git was stopped: {why}.", log=self.log)
 
     def run(self, folder: Path, *arguments: str, check: bool = True, **more: Any) -> Completed:
         """Run one git command in ``folder``, which must be a repository's top itself.
@@ -101,6 +111,7 @@ class Git:
         """
         options = [word for option in OPTIONS for word in ("-c", option)]
         more.setdefault("timeout", self.patience.local)
+        more.setdefault("watch", self.stopped)
         env = {
             **git_environment(self.environment),
             "GIT_CEILING_DIRECTORIES": str(folder.parent),
@@ -147,6 +158,8 @@ class Git:
                 done = self.run(folder, "fetch", "--quiet", "--", url, *specs, timeout=self.patience.transfer)
                 self._raise_if_damaged(folder, done)
                 return
+            except CommandStopped:
+                raise
             except CommandFailed as error:
                 said = told_by_git(error.completed.output)
                 self._raise_if_missing(error, url)

@@ -108,9 +108,7 @@ class GitCache:
         if target.exists():
             shutil.rmtree(target)
         self.git.init(target)
-        alternates = target / ".git" / "objects" / "info" / "alternates"
-        alternates.parent.mkdir(parents=True, exist_ok=True)
-        alternates.write_text(f"{repository.resolve() / 'objects'}\n")
+        borrow_objects(target / ".git", repository)
         refs = self.git.refs(repository, "refs/tags")
         self.git.set_refs(target, {**refs, f"refs/remotes/origin/{branch}": commit})
         self.git.set_config(target, "remote.origin.url", url)
@@ -160,6 +158,7 @@ class GitCache:
         waited = 0.0
         with open(path, "a+", encoding="utf-8") as handle:
             while not _try_lock(handle):
+                self.git.raise_if_stopped()
                 if waited == 0.0:
                     self.git.say(f"the git cache {repository.name} is in use by {_holder(handle)}; waiting")
                 if waited >= self.git.patience.lock:
@@ -173,6 +172,13 @@ class GitCache:
             handle.write(f"process {os.getpid()} since {time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())}")
             handle.flush()
             yield
+
+
+def borrow_objects(repository: Path, lender: Path) -> None:
+    """Let a repository (its ``.git``, or a bare one) read the objects of another."""
+    alternates = repository / "objects" / "info" / "alternates"
+    alternates.parent.mkdir(parents=True, exist_ok=True)
+    alternates.write_text(f"{lender.resolve() / 'objects'}\n")
 
 
 def _try_lock(handle: TextIO) -> bool:

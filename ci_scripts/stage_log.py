@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -27,7 +28,7 @@ def current_workspace() -> Workspace | None:
 
 
 class StageRecord:
-    """The record of one stage under way."""
+    """The record of one stage under way. Several threads may say something and have steps of their own."""
 
     def __init__(self, workspace: Workspace, name: str) -> None:
         self.workspace = workspace
@@ -35,6 +36,8 @@ class StageRecord:
         self.outcome: str | None = None
         self.notes: dict[str, Any] = {}
         self._secrets: tuple[str, ...] = ()
+        # An abort is raised in the middle of anything: what the main thread holds it may take again.
+        self._turn = threading.RLock()
         self._data: dict[str, Any] = {
             "schema": SCHEMA,
             "name": name,
@@ -82,6 +85,10 @@ class StageRecord:
     def say(self, text: str) -> None:
         """A line for whoever watches (stderr) and for logs/console.log, with the time in UTC."""
         line = f"{datetime.now(UTC):%H:%M:%S} {self.masked(text)}"
+        with self._turn:
+            self._print(line)
+
+    def _print(self, line: str) -> None:
         print(line, file=sys.stderr, flush=True)
         if self.workspace.logs.is_symlink():
             return
@@ -103,12 +110,12 @@ class StageRecord:
         self._end_step(text, started, time.monotonic() - clock, "done")
 
     def _end_step(self, text: str, started: str, seconds: float, how: str) -> None:
-        self._data["steps"].append(
-            {"name": self.masked(text), "started": started, "seconds": round(seconds, 3), "ended": how}
-        )
-        self.say(f"    {text}: {how} in {seconds:.1f} s")
-        with contextlib.suppress(OSError, InfrastructureError):
-            self._write()
+        entry = {"name": self.masked(text), "started": started, "seconds": round(seconds, 3), "ended": how}
+        with self._turn:
+            self._data["steps"].append(entry)
+            self.say(f"    {text}: {how} in {seconds:.1f} s")
+            with contextlib.suppress(OSError, InfrastructureError):
+                self._write()
 
     def end(self, exit_code: int, reason: str | None) -> None:
         reason = self.masked(reason) if reason is not None else None

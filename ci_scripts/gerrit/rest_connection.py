@@ -44,7 +44,10 @@ class _Answer:
 
 @dataclass
 class RestConnection:
-    """``url`` is the server's address without ``/a``. Nothing is sent before the first request."""
+    """``url`` is the server's address without ``/a``. Nothing is sent before the first request.
+
+    Without a ``user`` it is asked as anybody can ask it: no password, and none out of a ``.netrc`` either.
+    """
 
     url: str
     user: str
@@ -56,7 +59,8 @@ class RestConnection:
     def __post_init__(self) -> None:
         self._session = requests.Session()
         # As bytes: requests would encode text as Latin-1, Gerrit reads UTF-8.
-        self._session.auth = (self.user.encode(), self.password.encode())  # type: ignore[assignment]
+        login = (self.user.encode(), self.password.encode())
+        self._session.auth = login if self.user else _nobody  # type: ignore[assignment]
         self._session.headers["Accept"] = "application/json"
 
     def get(self, path: str, what: str) -> Any:
@@ -102,7 +106,7 @@ class RestConnection:
             # A redirect is not followed: it would take the password to wherever it points.
             with self._session.request(
                 method,
-                f"{self.url}/a{path}",
+                f"{self.url}{'/a' if self.user else ''}{path}",
                 data=body,
                 headers=headers,
                 timeout=(limit, limit),
@@ -161,6 +165,8 @@ class RestConnection:
         said = f"{what}: {self.url} says {status}{self._said(answer)}."
         if status < 400:
             raise self._redirected(answer, what)
+        if status == 401 and not self.user:
+            raise NotLoggedIn(said, next_step="it shows nothing without a password; let it be read by anybody.")
         if status == 401:
             how = "which Gerrit makes under Settings, HTTP Credentials"
             raise NotLoggedIn(said, next_step=f"check gerrit.user ({self.user}) and its HTTP password, {how}.")
@@ -201,7 +207,11 @@ class RestConnection:
         return f" ({first.rstrip('.')})" if first else ""
 
     def _masked(self, text: str) -> str:
-        return text.replace(self.password, MASK.decode())
+        return text.replace(self.password, MASK.decode()) if self.password else text
+
+
+def _nobody(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request
 
 
 def _trouble_of(error: Exception, limit: float) -> Trouble:

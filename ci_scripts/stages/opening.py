@@ -92,6 +92,7 @@ def forget_earlier_run(workspace: Workspace, kind: str) -> None:
     """
     from ci_scripts.errors import ConfigurationError
     from ci_scripts.gates import gate_of
+    from ci_scripts.zuul_refs import FOLDER
 
     if not workspace.run_json.exists() and not workspace.intake_json.exists():
         return
@@ -100,7 +101,7 @@ def forget_earlier_run(workspace: Workspace, kind: str) -> None:
     files = (workspace.environment_sh, workspace.reproduce_sh, workspace.tests_json, workspace.verdict_json)
     trusted = (workspace.intake_json, workspace.published_json, workspace.reported_json)
     try:
-        for folder in (*folders, workspace.report_dir, workspace.logs, workspace.trials):
+        for folder in (*folders, workspace.report_dir, workspace.logs, workspace.trials, workspace.root / FOLDER):
             _delete(folder)
         # run.json last: an interrupted deletion is taken up again.
         for file in (*files, *trusted, workspace.run_json):

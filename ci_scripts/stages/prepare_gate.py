@@ -14,7 +14,6 @@ from ci_scripts.stages.opening import open_new_run
 
 if TYPE_CHECKING:
     from ci_scripts.change import ChangeUnderTest
-    from ci_scripts.checkouts import Fetched, Wanted
     from ci_scripts.git import Patience
     from ci_scripts.git_cache import GitCache
     from ci_scripts.settings_model import Settings
@@ -25,10 +24,6 @@ EXAMPLE = (
     "Example: ci-prepare-gate --config ci.yaml --change 1,1 --project example/networking-example"
     " --url https://review.example.org/example/networking-example"
 )
-
-
-class IrrelevantFiles(NothingToTest):
-    """The change touches only files that do not matter to the job."""
 
 
 @click.command(epilog=EXAMPLE)
@@ -90,22 +85,16 @@ def prepare_gate(
 
     Raises NothingToTest (verdict.json is written then), ConfigurationError, or InfrastructureError.
     """
-    from ci_scripts.git import MergeConflict
+    from ci_scripts.run_checkouts import Site, check_out_all
     from ci_scripts.workspace import write_json_atomically
 
     cache = _git_cache(settings, workspace, environment, record, patience)
     run = _new_run_record(settings, change, environment, cache)
     write_json_atomically(workspace.run_json, run)
     try:
-        change = _check_out_all(settings, change, workspace, cache, run, record)
-    except MergeConflict as error:
-        _write_early_verdict(workspace, run, record, "MERGER_FAILURE", "merge-conflict", error)
-        raise
-    except IrrelevantFiles as error:
-        _write_early_verdict(workspace, run, record, "SKIPPED", "irrelevant-files", error)
-        raise
+        change = check_out_all(Site(settings, workspace, cache, record), change, run)
     except NothingToTest as error:
-        _write_early_verdict(workspace, run, record, "SKIPPED", "project-not-configured", error)
+        _write_early_verdict(workspace, run, record, error)
         raise
     from ci_scripts.run_scripts import write_environment_script, write_reproduce_script
 
@@ -178,74 +167,27 @@ def _job(settings: Settings, environment: Mapping[str, str]) -> str:
     return next((name for name in names if name and word_problem(name) is None), settings.config_path.stem)
 
 
-def _check_out_all(
-    settings: Settings,
-    change: ChangeUnderTest,
-    workspace: Workspace,
-    cache: GitCache,
-    run: dict[str, Any],
-    record: StageRecord,
-) -> ChangeUnderTest:
-    """Fetch, decide whether to go on, check out. Fills run["checkouts"]; the change with its revision."""
-    from dataclasses import replace
+def _early_outcome(error: NothingToTest) -> tuple[str, str]:
+    """Zuul's word and the rule's name."""
+    from ci_scripts.depends_on import DependenciesRefused
+    from ci_scripts.git import MergeConflict
+    from ci_scripts.run_checkouts import IrrelevantFiles
 
-    from ci_scripts.checkouts import check_out, fetch, mended, wanted_checkouts
-
-    wanted = wanted_checkouts(settings, change)
-    run["left_out"] = _left_out(change, wanted, record)
-    fetched = _fetch_change(settings, change, wanted[change.project], cache, record)
-    change = replace(change, revision=fetched.revisions[-1])
-    run["change"] = change.as_record()
-    ready = {change.project: fetched}
-    # By name: a project whose name continues another's (a, a/b) goes into the other's folder after it.
-    for name in sorted(wanted):
-        url, target = wanted[name].url, workspace.src / name
-
-        def make(name: str = name, target: Path = target) -> dict[str, Any]:
-            found = ready.pop(name, None) or fetch(wanted[name], cache, record.say)
-            return check_out(found, target, cache).as_record(workspace.root)
-
-        with record.step(f"check out {name}"):
-            run["checkouts"][name] = mended(cache, url, make)
-    return change
-
-
-def _left_out(change: ChangeUnderTest, wanted: Mapping[str, Wanted], record: StageRecord) -> list[str]:
-    """The dependencies that are not tested with the change, said aloud: its failures may come from that."""
-    tested = {item.name for checkout in wanted.values() for item in checkout.changes}
-    names = [f"{item.name} of {item.project}" for item in change.also if item.name not in tested]
-    for name in names:
-        record.say(f"change {name} is not checked out here: it is left out")
-    return names
-
-
-def _fetch_change(
-    settings: Settings, change: ChangeUnderTest, wanted: Wanted, cache: GitCache, record: StageRecord
-) -> Fetched:
-    """Raises IrrelevantFiles when the change is not worth a run."""
-    from ci_scripts.checkouts import fetch, files_of_change, mended
-    from ci_scripts.irrelevant_files import only_irrelevant
-
-    def work() -> tuple[Fetched, list[str]]:
-        fetched = fetch(wanted, cache, record.say)
-        return fetched, files_of_change(fetched, cache)
-
-    with record.step(f"fetch change {change.name} of {change.project}"):
-        fetched, files = mended(cache, wanted.url, work)
-    configured = settings.projects.get(change.project)
-    if configured is not None and only_irrelevant(files, configured.irrelevant_files):
-        shown = ", ".join(files[:5]) + (f" and {len(files) - 5} more" if len(files) > 5 else "")
-        raise IrrelevantFiles(f"change {change.name} of {change.project} touches irrelevant files only: {shown}.")
-    return fetched
+    if isinstance(error, MergeConflict):
+        return "MERGER_FAILURE", "merge-conflict"
+    if isinstance(error, IrrelevantFiles):
+        return "SKIPPED", "irrelevant-files"
+    return "SKIPPED", "dependencies-refused" if isinstance(error, DependenciesRefused) else "project-not-configured"
 
 
 def _write_early_verdict(
-    workspace: Workspace, run: Mapping[str, Any], record: StageRecord, outcome: str, rule: str, error: NothingToTest
+    workspace: Workspace, run: Mapping[str, Any], record: StageRecord, error: NothingToTest
 ) -> None:
     from ci_scripts.verdict.proof import Proof
     from ci_scripts.verdict.verdict import Verdict
     from ci_scripts.workspace import utc_text, write_json_atomically
 
+    outcome, rule = _early_outcome(error)
     verdict = Verdict(
         outcome=outcome,
         blame="nobody",
