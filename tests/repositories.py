@@ -71,11 +71,17 @@ class Remote:
         git(self.folder, "branch", name, start)
 
     def change(
-        self, number: int, patchset: int, files: Mapping[str, str], on: str = "master", lag: bool = False
+        self,
+        number: int,
+        patchset: int,
+        files: Mapping[str, str],
+        on: str = "master",
+        lag: bool = False,
+        message: str = "",
     ) -> str:
         """A patch set on top of ``on``, at its ref in refs/changes/ unless that lags behind; its commit."""
         git(self.folder, "checkout", "--quiet", "--detach", on)
-        commit = self._commit(files, f"change {number}")
+        commit = self._commit(files, message or f"change {number}")
         git(self.folder, "checkout", "--quiet", "master")
         if not lag:
             self.point(change_ref(number, patchset), commit)

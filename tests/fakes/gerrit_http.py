@@ -17,6 +17,7 @@ from tests.fakes.gerrit_state import FakeAccount, FakeChange, Refusal
 if TYPE_CHECKING:
     from tests.fakes.fake_gerrit import FakeGerrit, Fault
 
+NOBODY = FakeAccount(0, "", "", "", "", {})
 LOGIN_PAGE = "<!DOCTYPE html><html><head><title>Sign in</title></head><body>Sign in</body></html>"
 
 
@@ -136,10 +137,11 @@ class Handler(BaseHTTPRequestHandler):
         parts = urlsplit(self.path)
         if parts.path in ("/config/server/version", "/a/config/server/version"):
             return "3.10.2"
-        if not parts.path.startswith("/a/"):
+        open_to_all = method == "GET" and parts.path.startswith("/changes/")
+        if not parts.path.startswith("/a/") and not open_to_all:
             raise Refusal(404, "Not Found")
         with self.gerrit.lock:
-            caller = self._caller()
+            caller = NOBODY if open_to_all else self._caller()
             path = parts.path.removeprefix("/a")
             for wanted, pattern, verb in ROUTES:
                 match = re.fullmatch(pattern, path)

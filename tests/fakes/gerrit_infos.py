@@ -56,6 +56,7 @@ def change_info(change: FakeChange, options: Collection[str]) -> dict[str, Any]:
                 "ref": current.ref,
                 "fetch": {},
                 "branch": f"refs/heads/{change.branch}",
+                **({"commit": {"message": current.message}} if "CURRENT_COMMIT" in options else {}),
             }
         }
     return info

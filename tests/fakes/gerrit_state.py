@@ -45,6 +45,7 @@ class FakePatchSet:
     ref: str
     created: datetime
     files: dict[str, dict[str, Any]]
+    message: str = ""
 
 
 @dataclass
