@@ -15,6 +15,7 @@ from ci_scripts.gates.access import ShardAccess
 from ci_scripts.gates.context import GateContext
 from ci_scripts.tempest import workers
 from ci_scripts.tempest.progress import Progress
+from ci_scripts.tempest.runners import Runner
 from ci_scripts.tempest.stream_writer import StreamWriter
 
 LOOK_SECONDS = 0.05
@@ -56,8 +57,8 @@ class GateWatch:
 class Crew:
     """``folder`` is where the workers leave their output; ``deadline`` is of time.monotonic()."""
 
-    def __init__(self, context: GateContext, folder: Path, deadline: float, watch: GateWatch) -> None:
-        self.context = context
+    def __init__(self, runner: Runner, folder: Path, deadline: float, watch: GateWatch) -> None:
+        self.runner = runner
         self.folder = folder
         self.deadline = deadline
         self.watch = watch
@@ -67,11 +68,8 @@ class Crew:
     def start(self, names_and_shards: Sequence[tuple[str, ShardAccess]]) -> None:
         """Start all workers; they discover side by side. To be called with aborts deferred."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        argv = workers.runner_argv(self.context.workspace.environments_dir / "tempest")
         for name, shard in names_and_shards:
-            place = Path(shard.tempest_dir)
-            env = workers.worker_environment(self.context.env, place)
-            self.workers.append(workers.Worker(name, argv, env, place, self.folder))
+            self.workers.append(workers.Worker(name, self.runner, shard, self.folder))
 
     def run(
         self, parts: Sequence[Sequence[str]], writer: StreamWriter, progress: Progress, *, one_at_a_time: bool = False
@@ -108,7 +106,7 @@ class Crew:
                 raise TimeIsUp(
                     "the tests were stopped: their time was up; what ran is in the stream.",
                     log=self.folder,
-                    next_step="a slow node wants a longer tempest.timeout_minutes or more shards.",
+                    next_step=f"a slow node wants a longer {self.runner.section}.timeout_minutes or more workers.",
                 )
             time.sleep(LOOK_SECONDS)
         # A worker that died while the gate did is the gate's death, whichever was seen first.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 # stestr's group_regex in Tempest's own configuration: everything up to the last dot, so one group is one class.
 _GROUP = re.compile(r"([^.]*\.)*")
@@ -19,14 +19,21 @@ def group_of(test_id: str) -> str:
     return match.group(0) if match else test_id
 
 
-def split(test_ids: Sequence[str], workers: int, durations: Mapping[str, float]) -> list[list[str]]:
+def split(
+    test_ids: Sequence[str],
+    workers: int,
+    durations: Mapping[str, float],
+    group: Callable[[str], str] = group_of,
+) -> list[list[str]]:
     """The tests for each worker, in the order given; ``durations`` are seconds per group from earlier runs.
+
+    Tests that ``group`` gives the same name stay together.
 
     Longest processing time first (Graham 1969): at most a third longer than the best split.
     """
     groups: dict[str, list[str]] = {}
     for test_id in test_ids:
-        groups.setdefault(group_of(test_id), []).append(test_id)
+        groups.setdefault(group(test_id), []).append(test_id)
     # Nothing is free: groups that were measured as 0 s would all go to one worker.
     costs = {
         name: max(durations.get(name, _guess(tests)), LEAST_TEST_SECONDS * len(tests)) for name, tests in groups.items()

@@ -9,6 +9,7 @@ from ci_scripts.gates.context import GateContext
 from ci_scripts.tempest.checks import PREFIX
 from ci_scripts.tempest.neighbours import alone, with_neighbours
 from ci_scripts.tempest.rounds import RoundPlan, run_round
+from ci_scripts.tempest.runners import Runner
 from ci_scripts.verdict.outcomes import TestOutcome
 from ci_scripts.verdict.rerun_facts import passed_in
 from ci_scripts.verdict.tests_file import TestsReport
@@ -18,7 +19,14 @@ LEAST_SECONDS = 60.0
 TIMES_AS_LONG = 3.0
 
 
-def rerun_failed(context: GateContext, report: TestsReport, selected: Sequence[str], *, watched: bool) -> None:
+def rerun_failed(
+    context: GateContext,
+    report: TestsReport,
+    selected: Sequence[str],
+    *,
+    watched: bool,
+    runner: Runner | None = None,
+) -> None:
     """Rounds ``alone`` and ``neighbours-1`` and so on, as verdict.rerun, .replays and .most_reruns of ci.yaml say.
 
     Of very many failed tests a part is run again, taken evenly: enough to tell a broken change from a bad day.
@@ -34,14 +42,14 @@ def rerun_failed(context: GateContext, report: TestsReport, selected: Sequence[s
     if not wanted.rerun or not parts:
         return
     plan = RoundPlan("alone", "alone", parts, seconds_for(failed), one_at_a_time=True)
-    again = run_round(context, plan, watched=watched)
+    again = run_round(context, plan, watched=watched, runner=runner)
     passed = [test for test in failed if passed_in(again, test.id)]
     if not passed:
         return
     beside = with_neighbours([test.id for test in passed], report.tests, selected, shards)
     for number in range(1, wanted.replays + 1):
         plan = RoundPlan(f"neighbours-{number}", "neighbours", beside, seconds_for(report.tests))
-        run_round(context, plan, watched=watched)
+        run_round(context, plan, watched=watched, runner=runner)
 
 
 def seconds_for(tests: Sequence[TestOutcome]) -> float:

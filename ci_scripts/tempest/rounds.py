@@ -16,6 +16,7 @@ from ci_scripts.gates.context import GateContext
 from ci_scripts.tempest import checks
 from ci_scripts.tempest.crew import Crew, GateWatch, Part, TimeIsUp
 from ci_scripts.tempest.progress import Progress
+from ci_scripts.tempest.runners import Runner, TempestRunner
 from ci_scripts.tempest.stream_writer import StreamWriter
 from ci_scripts.verdict.read_stream import read_stream
 from ci_scripts.verdict.tests_file import TestsReport, compare
@@ -72,8 +73,10 @@ def _plans_file(workspace: Workspace) -> Path:
     return workspace.root / "rounds.json"
 
 
-def run_round(context: GateContext, plan: RoundPlan, *, watched: bool) -> TestsReport:
+def run_round(context: GateContext, plan: RoundPlan, *, watched: bool, runner: Runner | None = None) -> TestsReport:
     """Run it on the gate that is up; what became of its tests. A round whose time was up says so in reruns.json.
+
+    ``runner`` is whose tests they are, Tempest's by default.
 
     Raises InfrastructureError when the gate breaks or a worker fails.
     """
@@ -93,7 +96,8 @@ def run_round(context: GateContext, plan: RoundPlan, *, watched: bool) -> TestsR
         "selected": selected,
     }
     _note(folder, entry)
-    crew = Crew(context, folder / plan.name, time.monotonic() + plan.seconds, GateWatch(context))
+    deadline = time.monotonic() + plan.seconds
+    crew = Crew(runner or TempestRunner(context), folder / plan.name, deadline, GateWatch(context))
     say = context.record.say
     with (
         context.record.step(f"run {len(selected)} tests again ({plan.name})"),

@@ -14,12 +14,16 @@ from ci_scripts.errors import ConfigurationError
 class Selection:
     """A test runs if the regex and (where there is one) a line of the include list match, and no exclude line does.
 
+    ``section`` of ci.yaml is where it comes from, ``to_try`` a command that shows what a regex selects.
+
     Lists are files of regular expressions, one a line; what follows a ``#`` is a comment (stestr's format).
     """
 
     regex: str
     include_list: Path | None = None
     exclude_list: Path | None = None
+    section: str = "tempest"
+    to_try: str = "tempest run --list-tests --regex '...' in the run's Tempest environment"
 
     def choose(self, test_ids: Iterable[str]) -> list[str]:
         """Raises ConfigurationError when nothing is left, or when a list cannot be used."""
@@ -35,8 +39,8 @@ class Selection:
         ]
         if not chosen:
             raise ConfigurationError(
-                f"no test matches tempest.regex {self.regex!r} and the lists.",
-                next_step="try it: tempest run --list-tests --regex '...' in the run's Tempest environment.",
+                f"no test matches {self.section}.regex {self.regex!r} and the lists.",
+                next_step=f"try it: {self.to_try}.",
             )
         return chosen
 

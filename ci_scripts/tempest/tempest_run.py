@@ -11,12 +11,13 @@ from ci_scripts.errors import ConfigurationError, InfrastructureError
 from ci_scripts.gates import gate_of
 from ci_scripts.gates.access import ShardAccess, read_access
 from ci_scripts.gates.context import GateContext
-from ci_scripts.run_command import Background, start
+from ci_scripts.run_command import Background
 from ci_scripts.tempest import checks, workers
 from ci_scripts.tempest.crew import Crew, GateWatch, TimeIsUp
 from ci_scripts.tempest.durations import read_durations
 from ci_scripts.tempest.partition import split
 from ci_scripts.tempest.progress import Progress
+from ci_scripts.tempest.runners import Runner, TempestRunner
 from ci_scripts.tempest.selection import Selection
 from ci_scripts.tempest.stream_writer import StreamWriter
 from ci_scripts.workspace import write_text_atomically
@@ -27,13 +28,17 @@ AUTO_WORKERS_PER_SHARD = 2
 
 @dataclass(frozen=True)
 class Plan:
-    """What is asked for: which tests, how many workers per shard, for how many seconds at most, checks or not."""
+    """What is asked for: which tests, how many workers per shard, for how many seconds at most, checks or not.
+
+    ``runner`` is whose tests, Tempest's by default.
+    """
 
     selection: Selection
     concurrency: int | None
     seconds: float
     with_checks: bool
     watched: bool
+    runner: Runner | None = None
 
 
 def run_tempest(context: GateContext, plan: Plan) -> None:
@@ -61,11 +66,11 @@ class _Run:
         self.context = context
         self.plan = plan
         self.shards: list[ShardAccess] = read_access(context.workspace)
-        self.environment = context.workspace.environments_dir / "tempest"
-        self.folder = context.workspace.logs / "tempest"
+        self.runner = plan.runner or TempestRunner(context)
+        self.folder = context.workspace.logs / self.runner.section.replace("_", "-")
         self.deadline = time.monotonic() + plan.seconds
         self.watch = GateWatch(context)
-        self.crew = Crew(context, self.folder, self.deadline, self.watch)
+        self.crew = Crew(self.runner, self.folder, self.deadline, self.watch)
         self.listing: Background | None = None
 
     def start(self) -> None:
@@ -74,32 +79,25 @@ class _Run:
         # Old results must not pass for those of this run when it is stopped early.
         for old in (self.context.workspace.stream, self.context.workspace.selected_tests):
             old.unlink(missing_ok=True)
-        self.listing = self._start_listing(self.shards[0])
+        self.listing = workers.start_listing(self.runner, self.shards[0], self.folder)
         per_shard = self.plan.concurrency or AUTO_WORKERS_PER_SHARD
         # Neighbours on different shards: worker 0 on shard 0, worker 1 on shard 1, and so on.
         count = per_shard * len(self.shards)
         self.crew.start([(f"worker-{number}", self.shards[number % len(self.shards)]) for number in range(count)])
-
-    def _start_listing(self, shard: ShardAccess) -> Background:
-        folder = Path(shard.tempest_dir)
-        output = self.folder / "listing.subunit"
-        output.unlink(missing_ok=True)
-        argv = workers.runner_argv(self.environment, "--list")
-        env = workers.worker_environment(self.context.env, folder)
-        return start(argv, cwd=folder, env=env, log=self.folder / "listing.log", stdout=output)
 
     def go(self) -> None:
         """Choose, hand out, follow until all workers have ended; then the checks."""
         assert self.listing is not None
         limit = min(self.deadline, time.monotonic() + LIST_SECONDS)
         with self.context.record.step("list the tests"):
-            found = workers.list_tests(self.listing, self.folder / "listing.subunit", limit, self.watch)
+            found = workers.list_tests(self.runner, self.listing, limit, self.watch)
         chosen = self.plan.selection.choose(found)
         check_ids = checks.check_ids(self.context, self.shards) if self.plan.with_checks else []
         selected = [*chosen, *check_ids]
         write_text_atomically(self.context.workspace.selected_tests, "".join(f"{name}\n" for name in selected))
         count = len(self.crew.workers)
-        parts = split(chosen, count, read_durations(self.context.settings.cache_dir))
+        durations = read_durations(self.context.settings.cache_dir, self.runner.section)
+        parts = split(chosen, count, durations, self.runner.group)
         say = self.context.record.say
         say(f"{len(chosen)} of {len(found)} tests on {count} workers, {len(self.shards)} shards")
         with (

@@ -1,7 +1,7 @@
-"""Tempest's worker processes: stestr's own runner, as ``tempest run`` uses it, one process per worker.
+"""Worker processes: stestr's own runner, as ``stestr run`` and ``tempest run`` use it, one process per worker.
 
 All workers start at once and discover the tests side by side with the process that lists them; each then reads what it
-is to run from a FIFO. ``tempest run`` discovers twice, one after the other.
+is to run from a FIFO. ``tempest run`` and ``stestr run`` discover twice, one after the other.
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from ci_scripts.errors import InfrastructureError
-from ci_scripts.python_environments import site_packages
+from ci_scripts.gates.access import ShardAccess
 from ci_scripts.run_command import Background, last_lines, start
+from ci_scripts.tempest.runners import Runner
 from ci_scripts.tempest.stream_writer import StreamWriter
 
 LOOK_SECONDS = 0.02
@@ -25,33 +26,12 @@ GRACE_SECONDS = 3.0
 NO_SPACE_BYTES = 64 * 1024
 
 
-def worker_environment(base: Mapping[str, str], tempest_dir: Path) -> dict[str, str]:
-    """What Tempest reads its configuration by."""
-    return {
-        **base,
-        "TEMPEST_CONFIG_DIR": str(tempest_dir / "etc"),
-        "TEMPEST_CONFIG": "tempest.conf",
-        "OS_LOG_CAPTURE": "1",
-        "PYTHONWARNINGS": "ignore",
-        "HOME": str(tempest_dir),
-    }
-
-
-def runner_argv(environment: Path, *more: str) -> list[str]:
-    """stestr's runner on Tempest's discovery package, which finds plug-ins too."""
-    packages = site_packages(environment)
-    discovery = packages / "tempest" / "test_discover"
-    if not discovery.is_dir():
-        raise InfrastructureError(f"{environment} has no Tempest.", next_step="run ci-prepare-gate again.")
-    runner = [str(environment / "bin" / "python"), "-m", "stestr.subunit_runner.run", "discover"]
-    return [*runner, "-t", str(packages), str(discovery), *more]
-
-
 class Worker:
     """One process with its stream in a file of its own, which is read while it grows."""
 
-    def __init__(self, name: str, argv: Sequence[str], env: Mapping[str, str], cwd: Path, folder: Path) -> None:
+    def __init__(self, name: str, runner: Runner, shard: ShardAccess, folder: Path) -> None:
         self.name = name
+        self.runner = runner
         self.output = folder / f"{name}.subunit"
         self.log = folder / f"{name}.log"
         self.fifo = folder / f"{name}.tests"
@@ -62,9 +42,8 @@ class Worker:
         # Why what it said could not be copied any further; set by the thread that copies.
         self.lost: OSError | None = None
         self._exit_code: int | None = None
-        self.process: Background = start(
-            [*argv, "--load-list", str(self.fifo)], cwd=cwd, env=env, log=self.log, stdout=self.output
-        )
+        argv, cwd, env = runner.argv("--load-list", str(self.fifo)), runner.folder(shard), runner.environment(shard)
+        self.process: Background = start(argv, cwd=cwd, env=env, log=self.log, stdout=self.output)
 
     def feed(self, test_ids: Sequence[str]) -> bool:
         """Hand over the tests; False while the worker is not ready to read them."""
@@ -93,21 +72,20 @@ class Worker:
         """Raises InfrastructureError when the worker has a problem."""
         problem = self.problem()
         if problem is not None:
-            raise InfrastructureError(
-                problem, log=self.log, next_step="free some space if that is it; then run ci-run-tempest again."
-            )
+            again = f"free some space if that is it; then run {self.runner.command} again."
+            raise InfrastructureError(problem, log=self.log, next_step=again)
 
     def problem(self) -> str | None:
         """Why a worker did not end well, or lost its results. Failed tests are no problem of the worker."""
         if self.lost is not None:
-            return f"the results of Tempest's {self.name} could not be written: {self.lost.strerror}."
+            return f"the results of {self.runner.title}'s {self.name} could not be written: {self.lost.strerror}."
         code = self.exit_code
         if code in (None, 0, 1):
             return None
         if shutil.disk_usage(self.output.parent).free < NO_SPACE_BYTES:
-            return f"the disk is full: Tempest's {self.name} ended with exit code {code}."
+            return f"the disk is full: {self.runner.title}'s {self.name} ended with exit code {code}."
         said = last_lines(self.log.read_text(errors="replace")[-8192:], 4)
-        return f"Tempest's {self.name} ended with exit code {code}. {said}"
+        return f"{self.runner.title}'s {self.name} ended with exit code {code}. {said}"
 
 
 class _GrowingFile:
@@ -170,12 +148,20 @@ def follow(worker: Worker, writer: StreamWriter) -> threading.Thread:
     return thread
 
 
-def list_tests(worker: Background, output: Path, deadline: float, watch: Callable[[], None]) -> list[str]:
+def start_listing(runner: Runner, shard: ShardAccess, folder: Path) -> Background:
+    """Start the process that lists the tests, into listing.subunit in ``folder``."""
+    output = folder / "listing.subunit"
+    output.unlink(missing_ok=True)
+    cwd, env = runner.folder(shard), runner.environment(shard)
+    return start(runner.argv("--list"), cwd=cwd, env=env, log=folder / "listing.log", stdout=output)
+
+
+def list_tests(runner: Runner, worker: Background, deadline: float, watch: Callable[[], None]) -> list[str]:
     """What the listing process found. Raises InfrastructureError when discovery fails, with its reason."""
     while (code := worker.exit_code()) is None:
         watch()
         if time.monotonic() > deadline:
-            raise InfrastructureError("Tempest did not list its tests in time.", log=worker.log)
+            raise InfrastructureError(f"{runner.title} did not list its tests in time.", log=worker.log)
         time.sleep(LOOK_SECONDS)
     from subunit import ByteStreamToStreamResult
 
@@ -194,13 +180,13 @@ def list_tests(worker: Background, output: Path, deadline: float, watch: Callabl
             elif fields.get("file_name") == "import errors" and fields.get("file_bytes"):
                 errors.append(bytes(fields["file_bytes"]).decode(errors="replace"))
 
-    with open(output, "rb") as stream:
+    with open(worker.log.with_suffix(".subunit"), "rb") as stream:
         ByteStreamToStreamResult(stream, non_subunit_name="stdout").run(Listing())
     if code != 0 or errors:
         text = "\n".join(errors) or worker.log.read_text(errors="replace")[-4096:]
         raise InfrastructureError(
-            f"Tempest could not load its tests (exit code {code}): {last_lines(text, 4)}",
+            f"{runner.title} could not load its tests (exit code {code}): {last_lines(text, 4)}",
             log=worker.log,
-            next_step="a package that declares a Tempest plug-in it does not ship does this: see tempest.packages.",
+            next_step=runner.if_unloadable,
         )
     return found
