@@ -41,7 +41,8 @@ def placeholders(context: GateContext) -> list[dict[str, str]]:
     """What the placeholders of ci.yaml stand for in the one shard."""
     urls = vendor_services.urls_of_shard(context.workspace, 0)
     services = {f"service.{name}.url": url for name, url in urls.items()}
-    return [{**context.placeholders(), "shard": "0", **services}]
+    python = context.settings.gate.devstack.base / "data" / "venv" / "bin" / "python"
+    return [{**context.placeholders(), "openstack_python": str(python), "shard": "0", **services}]
 
 
 def problem(context: GateContext) -> str | None:
@@ -131,7 +132,7 @@ def configured_drivers(context: GateContext) -> list[str]:
 
 
 def _write_tempest(context: GateContext, user: StackUser, base: Path) -> Path:
-    """The shard's folder for Tempest: DevStack's tempest.conf with places that are ours and ci.yaml's options over it."""
+    """The shard's folder for Tempest: DevStack's tempest.conf, under places of ours and ci.yaml's options."""
     source = base / "tempest" / "etc" / "tempest.conf"
     text = read_small(context, user, source)
     # [DEFAULT] is a section like any other to oslo.config; the name that stands here cannot be in a file.
@@ -145,7 +146,7 @@ def _write_tempest(context: GateContext, user: StackUser, base: Path) -> Path:
     logs = service_logs.shard_logs(context)
     for place in (folder / "lock", logs):
         place.mkdir(parents=True, exist_ok=True)
-    ours = {
+    ours: Sections = {
         "DEFAULT": {"log_dir": str(logs), "log_file": "tempest.log", "use_stderr": False},
         "oslo_concurrency": {"lock_path": str(folder / "lock")},
     }
