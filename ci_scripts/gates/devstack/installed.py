@@ -77,7 +77,9 @@ def commit_of(tree: Path) -> str:
 def _ask(context: GateContext, user: StackUser, base: Path, name: str) -> tuple[dict[str, Any], str]:
     """The answer of the first of DevStack's Pythons that has Neutron: its virtual environment, else the system's."""
     answers = []
-    for python in (base / "data" / "venv" / "bin" / "python", Path("/usr/bin/python3")):
+    # DATA_DIR is below DEST, on devstack-gate beside it.
+    venvs = (folder / "data" / "venv" / "bin" / "python" for folder in (base, base.parent))
+    for python in (*venvs, Path("/usr/bin/python3")):
         if not python.exists():
             continue
         done = as_user(context, user, [str(python), "-c", _LOOK, name], timeout=LOOK_SECONDS, check=False)

@@ -18,7 +18,7 @@ from ci_scripts.gates.context import GateContext
 from ci_scripts.gates.devstack import identity, installed, service_logs
 from ci_scripts.gates.devstack.node_files import read_small
 from ci_scripts.gates.devstack.stack_user import StackUser, as_user
-from ci_scripts.gates.local import neutron, supervision, vendor_services
+from ci_scripts.gates.local import environments, neutron, supervision, vendor_services
 from ci_scripts.gates.local.ini import Sections, merged, write_ini
 from ci_scripts.gates.local.services import Service
 from ci_scripts.run_command import last_lines
@@ -28,6 +28,12 @@ OPENRC_SECONDS = 120.0
 # journald hands lines on a little later than they were written.
 LOG_SECONDS = 10.0
 _OPENRC = 'cd "$1" && source ./openrc admin admin >/dev/null 2>&1 && env | grep ^OS_'
+
+
+def prepare_tempest(context: GateContext) -> dict[str, str]:
+    """Tempest's own environment by name, its path relative to the workspace: DevStack installs everything else."""
+    made = environments.prepare_tempest(context)
+    return {"tempest": str(made.relative_to(context.workspace.root))}
 
 
 def start_services(context: GateContext, owner: int | None) -> None:

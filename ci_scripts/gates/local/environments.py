@@ -31,7 +31,7 @@ def prepare_environments(context: GateContext) -> tuple[dict[str, Path], bool]:
 
     Raises InfrastructureError naming the log.
     """
-    settings, workspace = context.settings, context.workspace
+    settings = context.settings
     under_test = {
         name: path for name, path in context.checkouts.items() if name != settings.driver.project and path.is_dir()
     }
@@ -50,17 +50,36 @@ def prepare_environments(context: GateContext) -> tuple[dict[str, Path], bool]:
         constraints=constraints,
         python=python,
     )
-    tempest_packages = list(settings.tempest.packages)
-    if branch and branch.tempest:
-        tempest_packages = [f"tempest=={branch.tempest}" if p == "tempest" else p for p in tempest_packages]
-    tempest = Requirements("tempest", tempest_packages, [], constraints, python)
-    like = context.run.get("like")
-    places = Places(workspace.environments_dir, settings.cache_dir, workspace.logs, Path(like) if like else None)
     made = {}
-    for wanted in (openstack, tempest):
-        with context.record.step(f"prepare the environment {wanted.name}"):
-            made[wanted.name] = prepare_environment(wanted, places, context.env)
+    for wanted in (openstack, _tempest(context, constraints, python)):
+        made[wanted.name] = _prepare(context, wanted)
     return made, not under_test
+
+
+def prepare_tempest(context: GateContext) -> Path:
+    """Tempest's environment alone, where OpenStack is installed by somebody else.
+
+    Raises InfrastructureError naming the log.
+    """
+    branch = context.settings.branches.get(context.branch)
+    constraints = _constraints(context, (branch and branch.constraints) or context.settings.gate.constraints)
+    return _prepare(context, _tempest(context, constraints, _interpreter(context)))
+
+
+def _tempest(context: GateContext, constraints: list[Path], python: str) -> Requirements:
+    branch = context.settings.branches.get(context.branch)
+    packages = list(context.settings.tempest.packages)
+    if branch and branch.tempest:
+        packages = [f"tempest=={branch.tempest}" if p == "tempest" else p for p in packages]
+    return Requirements("tempest", packages, [], constraints, python)
+
+
+def _prepare(context: GateContext, wanted: Requirements) -> Path:
+    workspace, like = context.workspace, context.run.get("like")
+    cache = context.settings.cache_dir
+    places = Places(workspace.environments_dir, cache, workspace.logs, Path(like) if like else None)
+    with context.record.step(f"prepare the environment {wanted.name}"):
+        return prepare_environment(wanted, places, context.env)
 
 
 def _interpreter(context: GateContext) -> str:
