@@ -104,7 +104,8 @@ class Jenkins(WithPassword):
     """The Jenkins that runs the jobs; the API token of ``user`` is its password.
 
     ``job`` is the test job's full name, its folders included; ``definitions`` are the files and folders of Jenkins Job
-    Builder that the jobs are made from.
+    Builder that the jobs are made from. A Jenkins that restarts or refuses connections is waited for
+    ``restart_seconds``; ``timeout_seconds`` is for one answer.
     """
 
     url: ServerPage
@@ -112,6 +113,7 @@ class Jenkins(WithPassword):
     job: Text
     definitions: tuple[PathHere, ...] = ()
     timeout_seconds: Count = 30
+    restart_seconds: Annotated[int, Field(ge=0, le=3600)] = 120
 
 
 class Zuul(WithPassword):

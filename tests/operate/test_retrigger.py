@@ -183,7 +183,7 @@ def test_one_that_fails_does_not_keep_the_others(site: OperatorSite, gerrit: Fak
     assert jenkins.changes() == [*numbers[1:], numbers[0]]
 
 
-@pytest.mark.parametrize(("status", "said"), [(401, "its token"), (403, "its token"), (404, "does not exist")])
+@pytest.mark.parametrize(("status", "said"), [(401, "its token"), (403, "Job/Read"), (404, "does not exist")])
 def test_jenkins_says_no_to_everything(
     site: OperatorSite, gerrit: FakeGerrit, jenkins: FakeJenkins, status: int, said: str
 ) -> None:
@@ -197,10 +197,11 @@ def test_jenkins_says_no_to_everything(
 
 def test_jenkins_is_down(site: OperatorSite, gerrit: FakeGerrit) -> None:
     bad_day(gerrit, 3)
-    site.settings["jenkins"]["url"] = "http://127.0.0.1:9"
+    site.settings["jenkins"] |= {"url": "http://127.0.0.1:9", "restart_seconds": 1}
     site.write()
     done = site.operate("retrigger", "--outcome", "FAILURE", *FAST)
     assert done.returncode == 3 and "others were not tried" in done.stderr
+    assert "asked again for up to 1 s" in done.stderr
 
 
 def test_a_build_that_was_cancelled_frees_its_place(
