@@ -11,7 +11,7 @@ import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
-from ci_scripts.errors import ConfigurationError
+from ci_scripts.errors import ConfigurationError, InfrastructureError
 from ci_scripts.gates.context import GateContext
 from ci_scripts.gates.devstack import stacked
 from ci_scripts.gates.devstack.meta_config import section_lines
@@ -71,6 +71,23 @@ def post_config(context: GateContext) -> str:
     for heading, content in sorted(files.items()):
         text += [f"[[post-config|{heading}]]", *section_lines(content, heading), ""]
     return "\n".join(text)
+
+
+def require_installable(context: GateContext) -> None:
+    """Raises ConfigurationError for what this DevStack could not install: known as soon as it is cloned."""
+    base = context.settings.gate.devstack.base
+    _project_lines(context, base)
+    _plugin_lines(context, base)
+
+
+def require_plugin(context: GateContext) -> None:
+    """Raises InfrastructureError where the driver's tree is no DevStack plug-in: DevStack would not install it."""
+    tree = context.checkouts[context.settings.driver.project]
+    if not (tree / "devstack" / "plugin.sh").is_file():
+        raise InfrastructureError(
+            f"the driver {context.settings.driver.project} has no devstack/plugin.sh: DevStack would not install it.",
+            next_step="add one to the driver's repository (DevStack's documentation, 'Plugins').",
+        )
 
 
 def driver_name(context: GateContext) -> str:

@@ -6,8 +6,6 @@ runs as that account itself, as root, or as a user of the node with ``sudo -n``;
 
 from __future__ import annotations
 
-import contextlib
-import grp
 import os
 import pwd
 from collections.abc import Callable, Mapping, Sequence
@@ -43,7 +41,6 @@ class StackUser:
     name: str
     uid: int
     gid: int
-    home: str
     way: Literal["own", "root", "sudo"]
     env: Mapping[str, str]
 
@@ -63,7 +60,7 @@ class StackUser:
             way = "own"
         elif os.geteuid() == 0:
             way = "root"
-        return cls(name, found.pw_uid, found.pw_gid, found.pw_dir, way, _environment(context, found))
+        return cls(name, found.pw_uid, found.pw_gid, way, _environment(context, found))
 
     def argv(self, words: Sequence[str]) -> list[str]:
         """A command as this user, with a clean environment of its own."""
@@ -83,12 +80,6 @@ class StackUser:
     def placing_argv(self, words: Sequence[str]) -> list[str]:
         """A command that may write below the account's folders: itself where we are it, else root."""
         return list(words) if self.way == "own" else self.root_argv(words)
-
-    def group_name(self) -> str:
-        """The account's own group, a number where it has no name."""
-        with contextlib.suppress(KeyError):
-            return grp.getgrgid(self.gid).gr_name
-        return str(self.gid)
 
 
 def _environment(context: GateContext, user: pwd.struct_passwd) -> dict[str, str]:

@@ -83,8 +83,13 @@ def _prepare(context: GateContext, wanted: Requirements) -> Path:
 
 
 def _interpreter(context: GateContext) -> str:
-    """``gate.python`` as a path, else ours. uv finds a version number among the installed ones, downloads none."""
-    wanted = context.settings.gate.python
+    """The branch's ``python``, else ``gate.python``, as a path; ours where neither is set.
+
+    uv finds a version number among the installed ones, downloads none.
+    """
+    branch = context.settings.branches.get(context.branch)
+    key = f"branches.{context.branch}.python" if branch and branch.python else "gate.python"
+    wanted = (branch and branch.python) or context.settings.gate.python
     if wanted is None:
         return sys.executable
     if "/" in wanted:
@@ -93,8 +98,8 @@ def _interpreter(context: GateContext) -> str:
     found = run(argv, cwd=context.workspace.root, env=context.env, timeout=60, check=False)
     if found.exit_code != 0:
         raise InfrastructureError(
-            f"there is no Python {wanted} on this machine (gate.python): {found.output.strip()}",
-            next_step="install it, or leave gate.python out.",
+            f"there is no Python {wanted} on this machine ({key}): {found.output.strip()}",
+            next_step=f"install it, or leave {key} out.",
         )
     return found.output.strip()
 
