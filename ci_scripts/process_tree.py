@@ -7,7 +7,7 @@ import ctypes
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -94,11 +94,16 @@ def become_subreaper() -> None:
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-def stop_orphans(grace: float = 5.0) -> list[int]:
-    """End every descendant that is left and return their process ids. Only for a process that keeps none."""
+def stop_orphans(grace: float = 5.0, spare: Collection[int] = ()) -> list[int]:
+    """End every descendant that is left and return their process ids. Only for a process that keeps none.
+
+    ``spare`` are processes that stay, with everything below them. SIGKILL comes ``grace`` seconds after SIGTERM.
+
+    Raises CIError for what is left 5 s after SIGKILL.
+    """
     stopped: list[int] = []
     deadline = time.monotonic() + grace
-    while left := _descendants(os.getpid()):
+    while left := left_below_us(spare):
         number = signal.SIGTERM if time.monotonic() < deadline else signal.SIGKILL
         for pid in left:
             if pid not in stopped:
@@ -118,14 +123,19 @@ def stop_orphans(grace: float = 5.0) -> list[int]:
     return stopped
 
 
-def _descendants(ancestor: int) -> list[int]:
+def left_below_us(spare: Collection[int] = ()) -> list[int]:
+    """The descendants of this process, but for those in ``spare`` and what is below them."""
+    return _descendants(os.getpid(), spare)
+
+
+def _descendants(ancestor: int, spare: Collection[int] = ()) -> list[int]:
     parents = {pid: (int(fields[1]), fields[0]) for pid, fields in _processes()}
     found: list[int] = []
     front = [ancestor]
     while front:
         parent = front.pop()
         for pid, (its_parent, state) in parents.items():
-            if its_parent == parent and pid not in found and state != "X":
+            if its_parent == parent and pid not in found and pid not in spare and state != "X":
                 if state != "Z":
                     found.append(pid)
                 front.append(pid)

@@ -2,4 +2,9 @@
 # Called by devstack-gate's wrapper, or by ci-run-gate: bring OpenStack up.
 set -euo pipefail
 
+# What ci-run-gate gives the stages past the wrapper, which writes its own environment to a file that all can read.
+if [[ -r ${CI_HOOK_ENVIRONMENT:-} ]]; then
+    . "$CI_HOOK_ENVIRONMENT"
+fi
+
 exec ci-start-gate --workspace "$WORKSPACE"

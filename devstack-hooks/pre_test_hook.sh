@@ -3,4 +3,9 @@
 # WORKSPACE names the run's folder; ci-prepare-gate has been there.
 set -euo pipefail
 
+# What ci-run-gate gives the stages past the wrapper, which writes its own environment to a file that all can read.
+if [[ -r ${CI_HOOK_ENVIRONMENT:-} ]]; then
+    . "$CI_HOOK_ENVIRONMENT"
+fi
+
 exec ci-install-driver --workspace "$WORKSPACE"

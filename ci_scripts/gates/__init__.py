@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol, cast
 
 from ci_scripts.gates.context import GateContext
 from ci_scripts.workspace import Workspace
+
+RunWrapper = Callable[[GateContext, float, Callable[[], str | None]], None]
 
 _KINDS = {
     "local": "ci_scripts.gates.local.gate",
     "devstack": "ci_scripts.gates.devstack.gate",
     "devstack-gate": "ci_scripts.gates.devstack_gate.gate",
 }
+# Where a program of somebody else's calls the hooks: the function that runs it.
+_WRAPPERS = {"devstack-gate": "ci_scripts.gates.devstack_gate.wrapper_run"}
 
 
 class Gate(Protocol):
@@ -47,3 +51,18 @@ class Gate(Protocol):
 def gate_of(kind: str) -> Gate:
     """The functions of a kind of gate; ci.yaml allows no other kinds than those here."""
     return cast(Gate, importlib.import_module(_KINDS[kind]))
+
+
+def wrapper_of(kind: str) -> RunWrapper | None:
+    """What runs the wrapper that calls the hooks on this kind of gate, within seconds; None where ci-run-gate does.
+
+    Its last argument is asked twice a second for a reason to stop.
+    """
+    if kind not in _WRAPPERS:
+        return None
+    return cast(RunWrapper, importlib.import_module(_WRAPPERS[kind]).run_wrapper)
+
+
+def has_trials(kind: str) -> bool:
+    """Whether the same node can take another gate: DevStack's is used once, and its control is in the history."""
+    return kind == "local"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ci_scripts import aborts
 from ci_scripts.errors import CIError, ConfigurationError, InfrastructureError, TestsFailed
-from ci_scripts.gates import gate_of, probes
+from ci_scripts.gates import gate_of, probes, wrapper_of
 from ci_scripts.gates.context import GateContext
 from ci_scripts.installed_files import installed_file
 from ci_scripts.process_tree import become_subreaper, stop_orphans
@@ -44,14 +44,22 @@ def run_hooks(context: GateContext, seconds: float) -> None:
             gate.start_services(context, owner=os.getpid())
         with context.record.step("ask the probes"):
             probes.require_green(context, gate.placeholders(context))
-        # Until here nothing of the change has run: what failed before is not its doing.
-        context.record.notes["with_change"] = True
-        for hook, stage_name in HOOKS:
-            with context.record.step(hook):
-                _run_hook(context, hook, stage_name, deadline - time.monotonic())
+        _run_all(context, deadline)
         # What the tests depend on may have gone while they ran; their failures would say nothing about the change.
         with context.record.step("ask the probes again"):
             probes.require_green(context, gate.placeholders(context), phase="after")
+
+
+def _run_all(context: GateContext, deadline: float) -> None:
+    run_wrapper = wrapper_of(context.settings.gate.kind)
+    if run_wrapper is not None:
+        run_wrapper(context, deadline - time.monotonic(), _GateWatch(context))
+        return
+    # Until here nothing of the change has run: what failed before is not its doing.
+    context.record.notes["with_change"] = True
+    for hook, stage_name in HOOKS:
+        with context.record.step(hook):
+            _run_hook(context, hook, stage_name, deadline - time.monotonic())
 
 
 @contextlib.contextmanager

@@ -8,13 +8,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ci_scripts.errors import CIError, InfrastructureError, Interrupted, Terminated
+from ci_scripts.gates import has_trials
 from ci_scripts.gates.context import GateContext
-from ci_scripts.gates.hooks import run_hooks
 from ci_scripts.process_tree import stop_orphans
 from ci_scripts.stage_log import stage
 from ci_scripts.tempest.rounds import write_plans
 from ci_scripts.trials.prepare import prepare_trial
 from ci_scripts.trials.rounds_for import rounds_for
+from ci_scripts.trials.ways import ran_unit_tests, way_of
 from ci_scripts.verdict.gate_runs import CONTROL, Case, read_case
 from ci_scripts.verdict.tests_file import read_selection
 from ci_scripts.verdict.trial_plan import WantedTrial, judge, next_trial
@@ -33,6 +34,10 @@ def run_trials(
     """
     policy = context.settings.verdict.control_run
     if policy == "never" and not by_hand:
+        return 0
+    kind = context.settings.gate.kind
+    if not has_trials(kind) and not ran_unit_tests(context.workspace):
+        context.record.say(f"no control run here: that of a {kind} gate is the newest scheduled one in the history")
         return 0
     deadline = time.monotonic() + 60.0 * context.settings.verdict.timeout_minutes
     if by_hand:
@@ -94,14 +99,14 @@ def _run_trial(
     inner = {**environment, RUN_ID_VARIABLE: run_id}
     selected = read_selection(outer.workspace.selected_tests, inside=outer.workspace.root) or []
     shards = case.run.shards
-    limit = float(outer.settings.tempest_timeout_seconds)
+    way = way_of(case.run, outer.settings)
     with workspace.lock(run_id=run_id, environment={}):
         try:
             with stage(workspace, "prepare-gate") as record:
-                prepare_trial(outer, workspace, wanted, inner, record)
-            write_plans(workspace, rounds_for(wanted, case.run.tests, selected, shards, limit))
-            with stage(workspace, "run-gate") as record:
-                run_hooks(GateContext.of_run(workspace, record, inner, flags), seconds)
+                prepare_trial(outer, workspace, wanted, inner, record, way.prepare)
+            write_plans(workspace, rounds_for(wanted, case.run.tests, selected, shards, way.tests_seconds))
+            with stage(workspace, way.stage) as record:
+                way.run(GateContext.of_run(workspace, record, inner, flags), seconds)
         except (Interrupted, Terminated):
             raise
         except CIError as error:
