@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ci_scripts.errors import ConfigurationError, InfrastructureError, NothingToTest
-from ci_scripts.git import CorruptRepository, MissingRef, PatchFailed, changed_files, is_ancestor, read_commit
+from ci_scripts.git import CorruptRepository, MissingRef, PatchFailed, changed_files, is_ancestor
 from ci_scripts.git_cache import GitCache
 from ci_scripts.untrusted_words import revision_problem
 
@@ -238,7 +238,8 @@ def check_out(fetched: Fetched, target: Path, cache: GitCache) -> Checkout:
     cache.check_out(wanted.url, fetched.branch, fetched.tip, target)
     for change, merged in zip(wanted.changes, fetched.revisions, strict=True):
         git.merge(target, merged, f"change {change.name} of {change.project}")
-    commit = read_commit(target, "HEAD").hexsha
+    # Without a merge it is what was asked for.
+    commit = git.commits(target, ["HEAD"])["HEAD"] if fetched.revisions else fetched.tip
     revision = fetched.revisions[-1] if fetched.revisions else None
     contained = revision is not None and all(is_ancestor(target, one, commit) for one in fetched.revisions)
     checkout = Checkout(

@@ -257,8 +257,17 @@ class Git:
         self.run(folder, "for-each-ref", "--format=%(objectname) %(refname)", "--", prefix, on_line=keep)
         return found
 
-    def set_config(self, folder: Path, key: str, value: str) -> None:
-        self.run(folder, "config", "--local", "--replace-all", key, value)
+    def commits(self, folder: Path, names: Sequence[str]) -> dict[str, str]:
+        """The commits that refs, tags or ids name, looked at in one go. Raises CorruptRepository."""
+        found: list[str] = []
+        try:
+            self.run(folder, "rev-parse", *(f"{name}^{{commit}}" for name in names), "--", on_line=found.append)
+        except CommandFailed as error:
+            if error.completed.stopped_because:
+                raise
+            said = last_lines(told_by_git(error.completed.output), 3)
+            raise CorruptRepository(f"the git repository {folder} cannot be read: {said}.", log=self.log) from error
+        return dict(zip(names, found, strict=False))
 
 
 def git_environment(environment: Mapping[str, str]) -> dict[str, str]:

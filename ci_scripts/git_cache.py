@@ -27,6 +27,7 @@ from urllib.parse import quote, urlsplit
 
 from ci_scripts.errors import InfrastructureError
 from ci_scripts.git import CorruptRepository, Git, MissingRef, read_commit, server_of
+from ci_scripts.git_layout import lay_out_repository
 from ci_scripts.run_command import CommandFailed
 
 LONGEST_NAME = 120
@@ -107,13 +108,10 @@ class GitCache:
             target.unlink()
         if target.exists():
             shutil.rmtree(target)
-        self.git.init(target)
-        borrow_objects(target / ".git", repository)
         refs = self.git.refs(repository, "refs/tags")
-        self.git.set_refs(target, {**refs, f"refs/remotes/origin/{branch}": commit})
-        self.git.set_config(target, "remote.origin.url", url)
-        self.git.set_config(target, "remote.origin.fetch", "+refs/heads/*:refs/remotes/origin/*")
-        self.git.checkout(target, branch, commit)
+        own = {f"refs/heads/{branch}": commit, f"refs/remotes/origin/{branch}": commit}
+        lay_out_repository(target, branch, {**refs, **own}, url, repository)
+        self.git.reset(target, commit)
 
     def _fetch_locked(self, repository: Path, url: str, refs: Sequence[str]) -> dict[str, str]:
         if not repository.exists():
@@ -124,7 +122,7 @@ class GitCache:
             local = {ref: ref if ref.startswith("refs/") else f"refs/commits/{ref}" for ref in missing}
             self.git.fetch(repository, url, local)
         # Read while the lock is held: another run may move the cache's branch as soon as it is free.
-        commits = {ref: read_commit(repository, ref).hexsha for ref in refs}
+        commits = self.git.commits(repository, refs)
         self._tidy(repository)
         return commits
 
@@ -172,13 +170,6 @@ class GitCache:
             handle.write(f"process {os.getpid()} since {time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())}")
             handle.flush()
             yield
-
-
-def borrow_objects(repository: Path, lender: Path) -> None:
-    """Let a repository (its ``.git``, or a bare one) read the objects of another."""
-    alternates = repository / "objects" / "info" / "alternates"
-    alternates.parent.mkdir(parents=True, exist_ok=True)
-    alternates.write_text(f"{lender.resolve() / 'objects'}\n")
 
 
 def _try_lock(handle: TextIO) -> bool:

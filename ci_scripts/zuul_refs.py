@@ -13,7 +13,8 @@ from pathlib import Path
 
 from ci_scripts.change import ChangeUnderTest
 from ci_scripts.checkouts import HEADS, Fetched, check_out, fetch, is_merged_by_zuul
-from ci_scripts.git_cache import GitCache, borrow_objects
+from ci_scripts.git_cache import GitCache
+from ci_scripts.git_layout import borrow_objects
 from ci_scripts.workspace import Workspace
 
 FOLDER = "zuul-refs"
