@@ -88,6 +88,8 @@ class Client(jenkins.Jenkins):  # type: ignore[misc]
         self._token, self._note = token, note
         self._doing = Doing()
         self._http = requests.Session()
+        # What is packed can be larger than it looks, and some servers pack their error pages wrongly.
+        self._http.headers["Accept-Encoding"] = "identity"
         # As bytes: requests would encode text as Latin-1.
         self._http.auth = (user.encode(), token.encode())  # type: ignore[assignment]
 

@@ -76,6 +76,11 @@ def with_disabled(text: str, disabled: bool) -> str:
     return f"<?xml version='1.0' encoding='UTF-8'?>\n{ElementTree.tostring(root, encoding='unicode')}\n"
 
 
+def is_folder(text: str) -> bool:
+    """Whether it holds jobs and has no builds of its own. Raises NotAJob."""
+    return parsed(text).tag.endswith(("Folder", "MultiBranchProject"))
+
+
 def is_made_by_builder(text: str, mark: str) -> bool:
     """Whether Jenkins Job Builder made it: the description ends with its ``mark``. Raises NotAJob."""
     found = parsed(text).find("description")

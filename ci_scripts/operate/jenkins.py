@@ -7,6 +7,11 @@ import importlib
 import click
 
 _VERBS = {
+    "builds": "The last builds of the test job, with their verdicts.",
+    "check": "What the definitions would change on the server.",
+    "pause": "Disable the jobs for a while.",
+    "resume": "Enable what pause has disabled.",
+    "run": "Have a change tested by hand.",
     "update": "Make the jobs on the server what the definitions say.",
 }
 

@@ -25,6 +25,7 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON instead
 _ONLY = click.option(
     "--only", "patterns", metavar="PATTERN", multiple=True, help="Only jobs with such a name, such as 'ci/test-*'."
 )
+_JOBS = click.option("--job", "jobs", metavar="NAME", multiple=True, help="This job, its folders included.")
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,11 @@ def with_site(command: F) -> F:
 def with_only(command: F) -> F:
     """Add --only, as ``patterns``."""
     return _ONLY(command)
+
+
+def with_jobs(command: F) -> F:
+    """Add --job, as ``jobs``."""
+    return _JOBS(command)
 
 
 def opened(config: Path | None) -> Site:
