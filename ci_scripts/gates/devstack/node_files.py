@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from ci_scripts.errors import InfrastructureError
 from ci_scripts.gates.context import GateContext
-from ci_scripts.gates.devstack.stack_user import StackUser, as_root, as_user
+from ci_scripts.gates.devstack.stack_user import StackUser, content_for
 
 READ_ONLY = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
 SMALL_BYTES = 1024 * 1024
@@ -31,11 +31,11 @@ def read_small(context: GateContext, user: StackUser, path: Path) -> str:
             data = stream.read(SMALL_BYTES + 1)
     except PermissionError:
         words = ["head", "-c", str(SMALL_BYTES + 1), "--", str(path)]
-        done = as_user(context, user, words, check=False)
+        done = content_for(context, user.argv(words))
         if done.exit_code != 0:
-            done = as_root(context, user, words, check=False)
+            done = content_for(context, user.root_argv(words))
         if done.exit_code != 0:
-            raise InfrastructureError(f"{path} cannot be read: {done.output.strip()[-300:]}") from None
+            raise InfrastructureError(f"{path} cannot be read, also not as {user.name} or root.") from None
         data = done.output.encode()
     except OSError as error:
         raise InfrastructureError(f"{path} cannot be read: {error.strerror}.") from error

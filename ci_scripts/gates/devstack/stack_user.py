@@ -106,6 +106,11 @@ def as_root(
     return _short(context, user.root_argv(words), timeout, check)
 
 
+def content_for(context: GateContext, argv: Sequence[str], timeout: float = SHORT_SECONDS) -> Completed:
+    """What a command prints that shows a file: as it is, for us alone, so it goes to no log. Never raises."""
+    return run(argv, cwd=Path("/"), env=context.env, timeout=timeout, check=False)
+
+
 def placing(context: GateContext, user: StackUser, words: Sequence[str], timeout: float = COPY_SECONDS) -> Completed:
     """A command that writes below the account's folders. Raises InfrastructureError with what sudo wants."""
     try:

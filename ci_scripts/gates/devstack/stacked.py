@@ -17,11 +17,10 @@ from ci_scripts.gates import access
 from ci_scripts.gates.context import GateContext
 from ci_scripts.gates.devstack import identity, installed, service_logs
 from ci_scripts.gates.devstack.node_files import read_small
-from ci_scripts.gates.devstack.stack_user import StackUser, as_user
+from ci_scripts.gates.devstack.stack_user import StackUser, content_for
 from ci_scripts.gates.local import environments, neutron, supervision, vendor_services
 from ci_scripts.gates.local.ini import Sections, merged, write_ini
 from ci_scripts.gates.local.services import Service
-from ci_scripts.run_command import last_lines
 
 SHARDS = 1
 OPENRC_SECONDS = 120.0
@@ -102,11 +101,11 @@ def _cloud(context: GateContext, user: StackUser, devstack: Path) -> identity.Cl
     path = context.settings.gate.devstack.clouds_file
     if path.exists():
         return identity.cloud_of(read_small(context, user, path), str(path))
-    done = as_user(context, user, ["bash", "-c", _OPENRC, "openrc", str(devstack)], timeout=OPENRC_SECONDS, check=False)
+    done = content_for(context, user.argv(["bash", "-c", _OPENRC, "openrc", str(devstack)]), OPENRC_SECONDS)
     found = dict(line.split("=", 1) for line in done.output.splitlines() if line.startswith("OS_") and "=" in line)
     if not found.get("OS_AUTH_URL"):
         raise InfrastructureError(
-            f"stack.sh left neither {path} nor an openrc that says where Keystone is: {last_lines(done.output, 3)}",
+            f"stack.sh left neither {path} nor an openrc that says where Keystone is.",
             log=context.workspace.gate_logs / "stack.log",
             next_step="see whether DevStack ran to its end; gate.devstack.clouds_file names another place.",
         )
