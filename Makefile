@@ -10,7 +10,7 @@ READY := $(VENV)/.installed
 SERVED := tests/stages tests/integration tests/operate tests/reporting
 
 .NOTPARALLEL:
-.PHONY: demo demo-neutron test lint unit integration bench bench-blame clean
+.PHONY: demo demo-neutron test lint unit integration docs bench bench-blame clean
 
 $(READY): setup.cfg pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -51,6 +51,10 @@ integration: $(READY)
 	$(BIN)/python -m pytest -n auto -m 'not gate' $(SERVED)
 	$(BIN)/python -m pytest -m gate --durations=12 tests
 
+# The pages, without a warning: docs/_build/html/index.html
+docs: $(READY)
+	$(BIN)/sphinx-build -W --keep-going -q -b html -d docs/_build/doctrees docs docs/_build/html
+
 bench: $(READY)
 	$(BIN)/python benchmarks/run_all.py
 
@@ -59,4 +63,4 @@ bench-blame: $(READY) $(DEMO)/neutron.tar.gz
 	$(BIN)/python -m benchmarks.blame.run_all --more --neutron-sdist $(DEMO)/neutron.tar.gz --write-results
 
 clean:
-	rm -rf $(VENV) $(DEMO) .ci-runs build dist *.egg-info
+	rm -rf $(VENV) $(DEMO) .ci-runs build dist docs/_build *.egg-info
