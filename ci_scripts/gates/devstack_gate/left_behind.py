@@ -10,8 +10,7 @@ from ci_scripts.gates.local import supervision
 from ci_scripts.process_tree import left_below_us, stop_orphans
 from ci_scripts.run_command import run
 
-# A stage in a hook stops its own children first, and flushes what it collected.
-GRACE_SECONDS = 25.0
+GRACE_SECONDS = 8.0
 SUDO_SECONDS = 20.0
 
 

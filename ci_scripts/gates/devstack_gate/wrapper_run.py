@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from ci_scripts import aborts
 from ci_scripts.errors import CIError, ConfigurationError
 from ci_scripts.gates.context import GateContext
+from ci_scripts.gates.devstack import guard
 from ci_scripts.gates.devstack_gate import wrapper_logs
 from ci_scripts.gates.devstack_gate.environment import write_hook_environment
 from ci_scripts.gates.devstack_gate.failures import failure_of
@@ -21,8 +23,13 @@ from ci_scripts.workspace import RUN_ID_VARIABLE
 
 # Of the gate's time, for bringing the logs into the workspace when the wrapper had to be stopped.
 COLLECT_SECONDS = 60.0
-# Between SIGTERM and SIGKILL for the wrapper itself, which dies of SIGTERM at once; its hooks get more.
-GRACE_SECONDS = 5.0
+# Between SIGTERM and SIGKILL: a stage in a hook stops its own children first, and flushes what it collected. The guard
+# ends all that is below it, in whatever group it is (timeout makes one), while what they say is still read.
+GUARD_GRACE_SECONDS = 25.0
+STOP_SECONDS = 32.0
+GUARD = Path(guard.__file__)
+# The guard's standard input ends when it is to end what it started.
+_HELD = 'exec "$@" < <(exec sleep infinity)'
 STAGES = ("install-driver", "start-gate", "run-tempest")
 # BUILD_TIMEOUT: what is left of the gate's time, in whole minutes as the wrapper counts.
 _RUN = """\
@@ -72,7 +79,8 @@ def _run(
     watch: Callable[[], str | None],
 ) -> Completed:
     minutes = max(int(seconds // 60), 0)
-    argv = ["bash", "-c", _RUN, "devstack-gate", str(context.workspace.environment_sh)]
+    argv = ["bash", "-c", _HELD, "guard", sys.executable, "-I", str(GUARD), str(GUARD_GRACE_SECONDS), str(layout.root)]
+    argv += ["bash", "-c", _RUN, "devstack-gate", str(context.workspace.environment_sh)]
     argv += [str(60_000 * minutes), str(layout.script)]
     layout.console.unlink(missing_ok=True)
     try:
@@ -86,7 +94,7 @@ def _run(
             watch=watch,
             on_line=console.read,
             secrets=values_to_mask(context.settings, context.secret_values),
-            grace=GRACE_SECONDS,
+            grace=STOP_SECONDS,
         )
     finally:
         with aborts.deferred():
