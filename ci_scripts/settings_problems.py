@@ -23,6 +23,8 @@ _FILLED_IN: tuple[Path, ...] = (
     ("inventories",),
     ("driver", "neutron_config"),
     ("tempest", "config"),
+    ("unit_tests", "environment"),
+    ("unit_tests", "checks"),
 )
 _WANTED = {
     "int": "a whole number",

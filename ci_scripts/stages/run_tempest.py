@@ -40,7 +40,6 @@ def command(workspace: Path | None, **options: object) -> None:
 
 def run_tempest(context: GateContext, options: dict[str, object]) -> None:
     """Raises TestsFailed when tests failed, and as ``ci_scripts.tempest.tempest_run.run_tempest`` does."""
-    from ci_scripts.errors import InfrastructureError, TestsFailed
     from ci_scripts.gates import gate_of
     from ci_scripts.gates.watch import Watch
     from ci_scripts.settings import read_environment
@@ -66,14 +65,7 @@ def run_tempest(context: GateContext, options: dict[str, object]) -> None:
         _remember(context, report.stream.tests)
         if report.counts["failed"] and not options["no_rerun"]:
             rerun_failed(context, report, selected or (), watched=watched)
-    if report.counts["failed"]:
-        raise TestsFailed(
-            f"{report.counts['failed']} tests failed.", next_step="ci-summarize-results says who is to blame."
-        )
-    if report.counts["incomplete"]:
-        raise InfrastructureError(
-            f"{report.counts['incomplete']} selected tests have no outcome.", log=context.workspace.logs / "tempest"
-        )
+    tempest_run.raise_unless_passed(report, context.workspace.logs / "tempest")
 
 
 def _plan(context: GateContext, options: dict[str, object], watched: bool) -> Plan:

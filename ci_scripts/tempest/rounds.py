@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,10 @@ class RoundPlan:
     seconds: float
     one_at_a_time: bool = False
     with_checks: bool = False
+
+    def with_seconds(self, seconds: float) -> RoundPlan:
+        """The same within another time."""
+        return replace(self, seconds=seconds)
 
     def as_json(self) -> dict[str, Any]:
         """As a trial's trial.json holds it."""

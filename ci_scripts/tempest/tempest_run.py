@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ci_scripts import aborts
-from ci_scripts.errors import ConfigurationError, InfrastructureError
+from ci_scripts.errors import ConfigurationError, InfrastructureError, TestsFailed
 from ci_scripts.gates import gate_of
 from ci_scripts.gates.access import ShardAccess, read_access
 from ci_scripts.gates.context import GateContext
@@ -20,6 +20,7 @@ from ci_scripts.tempest.progress import Progress
 from ci_scripts.tempest.runners import Runner, TempestRunner
 from ci_scripts.tempest.selection import Selection
 from ci_scripts.tempest.stream_writer import StreamWriter
+from ci_scripts.verdict.tests_file import TestsReport
 from ci_scripts.workspace import write_text_atomically
 
 LIST_SECONDS = 300.0
@@ -126,11 +127,27 @@ def require_gate(context: GateContext) -> None:
 
 def selection_of(context: GateContext, regex: str | None, include: Path | None, exclude: Path | None) -> Selection:
     """What ci.yaml says, less what was given by hand. Raises ConfigurationError for a bad regex."""
+    wanted = context.settings.tempest
+    chosen = checked_regex(regex) if regex else wanted.regex
+    return Selection(chosen, include or wanted.include_list, exclude or wanted.exclude_list)
+
+
+def checked_regex(regex: str) -> str:
+    """A regex that was given by hand. Raises ConfigurationError for one that is none."""
     import re
 
-    wanted = context.settings.tempest
     try:
-        re.compile(regex or "")
+        re.compile(regex)
     except re.error as error:
         raise ConfigurationError(f"--regex {regex!r} is not a regular expression: {error}.") from error
-    return Selection(regex or wanted.regex, include or wanted.include_list, exclude or wanted.exclude_list)
+    return regex
+
+
+def raise_unless_passed(report: TestsReport, log: Path) -> None:
+    """Raises TestsFailed, or InfrastructureError naming ``log`` where selected tests have no outcome."""
+    if report.counts["failed"]:
+        raise TestsFailed(
+            f"{report.counts['failed']} tests failed.", next_step="ci-summarize-results says who is to blame."
+        )
+    if report.counts["incomplete"]:
+        raise InfrastructureError(f"{report.counts['incomplete']} selected tests have no outcome.", log=log)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
 from ci_scripts.change import ChangeUnderTest, change_from_record
 from ci_scripts.checkouts import Wanted, check_out, fetched_before, mended, wanted_checkouts
 from ci_scripts.errors import InfrastructureError
-from ci_scripts.gates import gate_of
 from ci_scripts.gates.context import GateContext
 from ci_scripts.git import Git, Patience
 from ci_scripts.git_cache import GitCache
@@ -21,9 +20,14 @@ from ci_scripts.workspace import Workspace, write_json_atomically
 
 
 def prepare_trial(
-    outer: GateContext, workspace: Workspace, wanted: WantedTrial, environment: Mapping[str, str], record: StageRecord
+    outer: GateContext,
+    workspace: Workspace,
+    wanted: WantedTrial,
+    environment: Mapping[str, str],
+    record: StageRecord,
+    prepare: Callable[[GateContext], Mapping[str, str]],
 ) -> None:
-    """Checkouts, environments and run.json of a trial of the run in ``outer``.
+    """Checkouts, environments (which ``prepare`` makes) and run.json of a trial of the run in ``outer``.
 
     Raises InfrastructureError when a part of the run is missing that the trial is to be made from.
     """
@@ -45,7 +49,7 @@ def prepare_trial(
     write_json_atomically(workspace.run_json, run)
     record.notes["with_change"] = change.project != outer.settings.driver.project
     context = replace(outer, workspace=workspace, run=run, record=record)
-    run["environments"] = dict(gate_of(outer.settings.gate.kind).prepare(context))
+    run["environments"] = dict(prepare(context))
     write_json_atomically(workspace.run_json, run)
 
 

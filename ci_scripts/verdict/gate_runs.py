@@ -12,7 +12,15 @@ from typing import Literal
 from ci_scripts.verdict.node_evidence import LeftoverFact, ProbeFact, read_leftovers, read_probes, red_during
 from ci_scripts.verdict.read_stream import read_stream
 from ci_scripts.verdict.rerun_facts import RoundFact, read_rounds
-from ci_scripts.verdict.run_facts import RunFacts, StageFact, moment_of, read_run_facts
+from ci_scripts.verdict.run_facts import (
+    TESTING,
+    UNIT_TESTS,
+    RunFacts,
+    StageFact,
+    is_good,
+    moment_of,
+    read_run_facts,
+)
 from ci_scripts.verdict.tests_file import TestsReport, compare, read_selection
 
 TRIALS = "trials"
@@ -20,7 +28,7 @@ CONTROL, CHANGE = "control", "change"
 MODES = ("start", "alone", "neighbours", "all")
 MAX_TRIALS = 20
 _FOLDER = re.compile(r"([1-9][0-9]?)-(control|change)\Z")
-IN_ORDER = ("prepare-gate", "run-gate", "install-driver", "start-gate", "run-tempest")
+IN_ORDER = ("prepare-gate", "run-gate", "install-driver", "start-gate", *TESTING)
 
 
 @dataclass(frozen=True)
@@ -39,7 +47,10 @@ class GateRun:
 
     @property
     def shards(self) -> int:
-        """How many pairs of Keystone and Neutron there were."""
+        """How many pairs of Keystone and Neutron there were; of unit tests, how many workers."""
+        if self.facts.stage(UNIT_TESTS) is not None:
+            # A worker takes the place of a shard.
+            return 1 + max((_number_in((test.worker or "").rpartition("-")[2]) for test in self.tests.tests), default=0)
         return len({service.shard for service in self.facts.services or () if service.name == "neutron"}) or 1
 
     @property
@@ -52,21 +63,24 @@ class GateRun:
     @property
     def number(self) -> int:
         """A trial's number, 0 for the run itself."""
-        word = self.folder.rpartition("/")[2].partition("-")[0]
-        return int(word) if word.isascii() and word.isdecimal() else 0
+        return _number_in(self.folder.rpartition("/")[2].partition("-")[0])
 
     def failed_stage(self) -> StageFact | None:
         """The innermost stage that failed: what a hook called says more than run-gate, which called the hook."""
-        for name in ("prepare-gate", "install-driver", "start-gate", "run-tempest", "run-gate"):
+        for name in ("prepare-gate", "install-driver", "start-gate", *TESTING, "run-gate"):
             stage = self.facts.stage(name)
-            if stage is not None and stage.exit_code not in ((0, 1) if name == "run-tempest" else (0,)):
+            if stage is not None and not is_good(stage):
                 return stage
         return None
 
+    @property
+    def outer(self) -> StageFact | None:
+        """The stage that took it from the start of the services to their end: run-gate, or that of unit tests."""
+        return self.facts.stage("run-gate") or self.facts.stage(UNIT_TESTS)
+
     def finished(self) -> bool:
         """Whether it was taken through its gate to the end, with nothing of the gate lost on the way."""
-        outer = self.facts.stage("run-gate")
-        return self.failed_stage() is None and outer is not None and outer.exit_code == 0
+        return self.failed_stage() is None and self.outer is not None and is_good(self.outer)
 
     def left_in(self, inventory: str) -> int:
         """How many things the tests left behind in an inventory, in all shards."""
@@ -85,8 +99,8 @@ class GateRun:
         return red_during(self.probes, started, ended)
 
     def times(self) -> tuple[datetime | None, datetime | None]:
-        """Start and end of run-gate, None where they are not known."""
-        outer = self.facts.stage("run-gate")
+        """Start and end of ``outer``, None where they are not known."""
+        outer = self.outer
         return (moment_of(outer.started), moment_of(outer.ended)) if outer is not None else (None, None)
 
 
@@ -127,6 +141,10 @@ def _read(root: Path, folder: str, role: Literal["run", "control", "change"], mo
     probes, more = read_probes(root)
     leftovers, most = read_leftovers(root)
     return GateRun(folder, role, mode, facts, tests, rounds, probes, leftovers, (*problems, *more, *most))
+
+
+def _number_in(word: str) -> int:
+    return int(word) if word.isascii() and word.isdecimal() else 0
 
 
 def _trial_names(root: Path) -> list[str]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ci_scripts.errors import CIError
-from ci_scripts.verdict.run_facts import RunFacts
+from ci_scripts.verdict.run_facts import UNIT_TESTS, RunFacts
 from ci_scripts.verdict.untrusted_file import open_regular, read_object, read_text
 
 MAX_PACKAGES = 1024 * 1024
@@ -22,6 +22,7 @@ MAX_LOG_SEARCHED = 64 * 1024 * 1024
 MAX_SHARDS = 100
 # neutron/plugins/ml2/managers.py logs both lines when the plug-in is loaded.
 LOADED = re.compile(r"Loaded mechanism driver names: (\[[^\]]{0,4000}\])")
+WORKER_LOG = re.compile(r"neutron-[0-9]{1,3}\.log\Z")
 PACKAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(?:==| @ )\S+")
 # A heading as "# openstack: Python 3.11.7".
 PYTHON = re.compile(r"(?im)^(?:#[^\n]*?)?\bpython[ :=]+(\d+\.\d+[\w.+]*)")
@@ -64,7 +65,7 @@ def gather_proof(root: Path, facts: RunFacts) -> Proof:
         (
             _patch_set(root, facts.run),
             _driver_item(facts.run, driver),
-            _loaded_item(root, facts, driver),
+            (_loaded_item if facts.stage(UNIT_TESTS) is None else _loaded_in_tests)(root, facts, driver),
             *_versions(root),
         )
     )
@@ -173,6 +174,37 @@ def _loaded_item(root: Path, facts: RunFacts, driver: dict[str, Any]) -> ProofIt
             found = ", ".join(sorted(set.intersection(*starts))) or "none"
             return ProofItem(name, False, f"{shard.name}: loaded {found}, not {', '.join(sorted(wanted))}")
     return ProofItem(name, True, f"{', '.join(sorted(wanted))} in the log of each of {len(shards)} shards")
+
+
+def _loaded_in_tests(root: Path, facts: RunFacts, driver: dict[str, Any]) -> ProofItem:
+    """Unit tests start the plug-in themselves, hundreds of times; a test may name the drivers that it is about."""
+    name = "driver loaded by Neutron"
+    configured = _dict(facts.run.get("settings")).get("unit_tests.project")
+    of_change = configured in (None, "null")
+    tested = _dict(facts.run.get("change")).get("project") if of_change else configured
+    if tested and tested == _dict(facts.run.get("driver")).get("project"):
+        return ProofItem(name, True, f"not needed: the tests are those of the driver, {tested}, itself")
+    listed = driver.get("mechanism_drivers")
+    wanted = {str(entry) for entry in listed} if isinstance(listed, list) else set()
+    if not wanted:
+        return ProofItem(name, False, "logs/driver.json names no mechanism drivers of the driver")
+    logs = _logs_of_workers(root)
+    starts = [names for log in logs for names in _loaded_names(root, log)]
+    held = sum(bool(wanted & names) for names in starts)
+    text = f"{', '.join(sorted(wanted))} in {held} of {len(starts)} starts of ML2 in the tests, by {len(logs)} logs"
+    return ProofItem(name, held > 0, f"{text} (logs/unit-tests/neutron-*.log)")
+
+
+def _logs_of_workers(root: Path) -> list[Path]:
+    folder = root / "logs" / "unit-tests"
+    if folder.is_symlink() or folder.parent.is_symlink():
+        return []
+    try:
+        with os.scandir(folder) as entries:
+            names = [entry.name for entry in entries if WORKER_LOG.match(entry.name)]
+    except OSError:
+        return []
+    return [folder / name for name in sorted(names)[:MAX_SHARDS]]
 
 
 def _shard_folders(root: Path) -> list[Path]:

@@ -13,7 +13,12 @@ from typing import Any
 from ci_scripts.untrusted_words import word_problem
 from ci_scripts.verdict.untrusted_file import open_regular, read_object
 
-NODE_STAGES = ("prepare-gate", "run-gate", "install-driver", "start-gate", "run-tempest", "stop-gate")
+UNIT_TESTS = "run-unit-tests"
+# They say 1 when tests failed: that is a result, not a failure of the stage.
+TESTING = ("run-tempest", UNIT_TESTS)
+NODE_STAGES = ("prepare-gate", "run-gate", "install-driver", "start-gate", *TESTING, "stop-gate")
+# They say themselves whether the change had a part in it.
+SAY_SO = ("prepare-gate", "run-gate", UNIT_TESTS)
 TRUSTED_STAGES = ("summarize-results", "publish-logs", "report-to-gerrit")
 EARLY_OUTCOMES = ("SKIPPED", "MERGER_FAILURE")
 STATES = ("starting", "running", "stopped", "died", "hung")
@@ -149,8 +154,8 @@ def _stage(name: str, data: dict[str, Any]) -> StageFact:
         reason=_words(data.get("reason")),
         outcome=_words(data.get("outcome")),
         steps=tuple(steps),
-        # prepare-gate and run-gate say so; all other stages work with what the change is part of.
-        with_change=data.get("with_change") is True if name in ("prepare-gate", "run-gate") else True,
+        # All other stages work with what the change is part of.
+        with_change=data.get("with_change") is True if name in SAY_SO else True,
     )
 
 
@@ -211,6 +216,11 @@ def seconds_of_run(facts: RunFacts) -> float | None:
         if stage.name in NODE_STAGES:
             moments += [moment for moment in map(moment_of, (stage.started, stage.ended)) if moment is not None]
     return round((max(moments) - min(moments)).total_seconds(), 3) if len(moments) > 1 else None
+
+
+def is_good(stage: StageFact) -> bool:
+    """Whether a stage came to its end, with failed tests or without."""
+    return stage.exit_code in ((0, 1) if stage.name in TESTING else (0,))
 
 
 def moment_of(text: str | None) -> datetime | None:

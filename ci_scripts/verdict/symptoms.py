@@ -7,7 +7,7 @@ from typing import Literal
 
 from ci_scripts.verdict.gate_runs import CONTROL, GateRun
 from ci_scripts.verdict.rerun_facts import RoundFact, status_in
-from ci_scripts.verdict.run_facts import StageFact
+from ci_scripts.verdict.run_facts import TESTING, StageFact, is_good
 
 CHECKS = "checks."
 LOST = ("died", "hung")
@@ -143,10 +143,10 @@ def _stages(run: GateRun) -> list[Symptom]:
     failed = run.failed_stage()
     if failed is None:
         return []
-    if failed.name == "run-gate" and _red_after(run):
+    outer = run.outer
+    if failed is outer and _red_after(run):
         return []
-    outer = run.facts.stage("run-gate")
-    if failed.name == "run-tempest" and TIMED_OUT in (failed.outcome, outer.outcome if outer is not None else None):
+    if failed.name in TESTING and TIMED_OUT in (failed.outcome, outer.outcome if outer is not None else None):
         return [Symptom("time-out", failed.name, f"the tests were not done in their time: {failed.reason}")]
     word = f" ({failed.outcome})" if failed.outcome else ""
     return [Symptom("stage", failed.name, f"{failed.name} failed{word}: {failed.reason or 'no reason given'}")]
@@ -172,7 +172,7 @@ def _stage_seen(trial: GateRun, name: str) -> Seen:
     stage: StageFact | None = trial.facts.stage(name)
     if stage is None or stage.exit_code is None:
         return "unknown"
-    if stage.exit_code in ((0, 1) if name == "run-tempest" else (0,)):
+    if is_good(stage):
         return "absent"
     return "shown" if stage.with_change else "unknown"
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from ci_scripts.verdict.outcomes import TestOutcome
-from ci_scripts.verdict.run_facts import moment_of
+from ci_scripts.verdict.run_facts import TESTING, moment_of
 from ci_scripts.views.clean_text import duration, for_markup
 from ci_scripts.views.run_report import RunReport
 
@@ -93,7 +93,7 @@ def _stage_rows(report: RunReport) -> list[tuple[str, list[Span]]]:
         begun, ended = moment_of(stage.started), moment_of(stage.ended)
         if begun is None or ended is None or ended < begun:
             continue
-        kind = "stage" if stage.exit_code == 0 or stage.name == "run-tempest" else "stage-failed"
+        kind = "stage" if stage.exit_code == 0 or stage.name in TESTING else "stage-failed"
         title = for_markup(f"{stage.name}: {duration((ended - begun).total_seconds())}, exit code {stage.exit_code}")
         rows.append((for_markup(stage.name), [(begun, ended, kind, title)]))
     return rows
