@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Stands in for DevStack's unstack.sh: ends what stack.sh started. STANDIN_FAULT=unstack: it fails.
+# Stands in for DevStack's unstack.sh: ends what stack.sh started. With the fault "unstack" it fails.
 cd "$(dirname "$0")" || exit 1
 source ./openrc > /dev/null 2>&1
 echo "unstack ${1:-}" >> "$DEST/calls"
@@ -7,7 +7,7 @@ for file in "$DEST"/status/*.pid; do
     [[ -f $file ]] && kill -TERM "$(cat "$file")" 2> /dev/null
     rm -f "$file"
 done
-if [[ ${STANDIN_FAULT:-} == *unstack ]]; then
+if fault unstack; then
     echo "ovs-vsctl: no such bridge"
     exit 1
 fi

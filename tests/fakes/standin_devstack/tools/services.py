@@ -1,6 +1,6 @@
 """DEST CLOUDS_YAML PASSWORD: Keystone and Neutron in one small server that stays, and the files that name them.
 
-Asked for /crash it ends, as services do that die.
+Asked for a path that ends in /crash it ends, as services do that die.
 """
 
 import configparser
@@ -35,7 +35,7 @@ class Handler(BaseHTTPRequestHandler):
         self.reply({"token": {"user": {"name": "admin", "domain": domain}, "catalog": catalog}}, 201, "a-token")
 
     def do_GET(self):
-        if self.path == "/crash":
+        if self.path.endswith("/crash"):
             os._exit(1)
         path = self.path.partition("?")[0]
         if path.endswith("/extensions"):
