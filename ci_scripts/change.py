@@ -35,10 +35,12 @@ from ci_scripts.untrusted_words import (
 if TYPE_CHECKING:
     from ci_scripts.gerrit.needed import NeededChange
 
-TRIGGERS = ("flags", "zuul-v3", "zuul-v2", "gerrit-trigger")
+CONTROL_RUN = "control-run"
+TRIGGERS = ("flags", "zuul-v3", "zuul-v2", "gerrit-trigger", CONTROL_RUN)
 NOTHING: Mapping[str, str] = MappingProxyType({})
 FLAGS = ("change", "project", "ref", "url", "branch", "pipeline")
 DEFAULT_PIPELINE = "check"
+CONTROL_PIPELINE = "control"
 DEFAULT_BRANCH = "master"
 FOUR_WAYS = (
     "start it from Jenkins' Gerrit Trigger (GERRIT_CHANGE_NUMBER and so on), from Zuul 2 (ZUUL_CHANGE and so on), "
@@ -59,6 +61,8 @@ class ChangeUnderTest:
     ``revision``: the commit that ``ref`` points at, as far as the trigger says. For Zuul 2 that is Zuul's own
     merge (ZUUL_COMMIT), not the patch set as it was uploaded. ``comment`` is free text: it may hold line feeds,
     no other control characters. ``also``: what is tested together with it, dependencies first.
+
+    A control run has no change: its "change" is the tip of a branch, without number and patch set.
     """
 
     number: str
@@ -78,8 +82,13 @@ class ChangeUnderTest:
 
     @property
     def name(self) -> str:
-        """Change and patch set as Gerrit's users write them: ``1,1``."""
-        return f"{self.number},{self.patchset}"
+        """Change and patch set as Gerrit's users write them: ``1,1``. Empty for a control run."""
+        return f"{self.number},{self.patchset}" if self.number else ""
+
+    @property
+    def is_control(self) -> bool:
+        """No change, but the tip of a branch: see `branch_tip`."""
+        return self.trigger == CONTROL_RUN
 
     @property
     def given_by_hand(self) -> bool:
@@ -90,7 +99,7 @@ class ChangeUnderTest:
         """The ``change`` entry of run.json; ``trigger`` and ``also`` have entries of their own there."""
         record = {name: value for name, value in asdict(replace(self, also=())).items() if name != "also"}
         del record["trigger"]
-        return record
+        return {**record, "number": self.number or None, "patchset": self.patchset or None}
 
 
 def change_from(
@@ -127,6 +136,29 @@ def change_from(
     return replace(change, also=tuple(replace(item, pipeline=pipeline) for item in also))
 
 
+def branch_tip(project: Word, branch: Word, url: Word | None) -> ChangeUnderTest:
+    """What a control run is about: a branch as it is, without any change. Raises ConfigurationError."""
+    inspection = Inspection()
+    tip = _tip_checked({"project": project, "branch": branch, "url": url}, inspection)
+    inspection.finish()
+    return tip
+
+
+def _tip_checked(words: Words, inspection: Inspection) -> ChangeUnderTest:
+    branch = inspection.require(words.get("branch"), branch_problem, "the branch")
+    return ChangeUnderTest(
+        number="",
+        patchset="",
+        project=inspection.require(words.get("project"), project_problem, "the project"),
+        branch=branch,
+        ref=f"refs/heads/{branch}",
+        revision=inspection.accept(words.get("revision"), revision_problem),
+        url=inspection.accept(words.get("url"), url_by_hand_problem),
+        pipeline=CONTROL_PIPELINE,
+        trigger=CONTROL_RUN,
+    )
+
+
 def change_from_record(run: Mapping[str, Any]) -> ChangeUnderTest:
     """The change as run.json has it; checked again, because the file may come from a node that ran the change.
 
@@ -144,6 +176,9 @@ def change_from_record(run: Mapping[str, Any]) -> ChangeUnderTest:
             for name, value in record.items()
             if isinstance(value, str) and value
         }
+        if trigger == CONTROL_RUN:
+            changes.append(_tip_checked(words, inspection))
+            continue
         comment = words.pop("comment", None)
         # run.json holds what was accepted by hand as well; only its own node's prepare-gate uses the url.
         change = _checked(words, "flags", inspection)

@@ -104,7 +104,8 @@ def wanted_checkouts(settings: Settings, change: ChangeUnderTest) -> dict[str, W
 
 def _wanted(project: str, settings: Settings, change: ChangeUnderTest) -> Wanted:
     configured = settings.projects.get(project)
-    changes = tuple(item for item in (*change.also, change) if item.project == project)
+    items = () if change.is_control else (*change.also, change)
+    changes = tuple(item for item in items if item.project == project)
     patches = configured.patches if configured else ()
     wanted = Wanted(project, _url(project, settings, change, changes), (), changes, patches)
     if project == change.project:
@@ -134,6 +135,8 @@ def _url(project: str, settings: Settings, change: ChangeUnderTest, changes: Seq
     for item in changes:
         if item.url:
             return item.url
+    if change.is_control and settings.gerrit is not None and settings.gerrit.url is not None:
+        return f"{settings.gerrit.url.rstrip('/')}/{project}"
     if change.url and change.url.endswith("/" + change.project):
         return change.url.removesuffix(change.project) + project
     raise ConfigurationError(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from ci_scripts.change import CONTROL_RUN
 from ci_scripts.history import DEFAULT_FILE, HistoryFailed, history_url, open_history
 from ci_scripts.history.records import ControlRecord, OtherFailure, Role, RunRecord, Snapshot
 from ci_scripts.verdict.drift import moved, say
@@ -94,6 +95,11 @@ def _not_flaky(found: tuple[OtherFailure, ...]) -> tuple[OtherFailure, ...]:
     return tuple(other for other in found if not other.flaky)
 
 
+def is_control_run(run: Mapping[str, Any]) -> bool:
+    """Whether run.json is that of a run without a change; one that names a change is none, whatever it says."""
+    return run.get("control") is True and run.get("trigger") == CONTROL_RUN and not _change(run).get("number")
+
+
 def job_of(run: Mapping[str, Any]) -> str:
     """The name under which runs are compared."""
     return str(run.get("job") or "ci")[:200]
@@ -102,8 +108,10 @@ def job_of(run: Mapping[str, Any]) -> str:
 def _of_run(case: Case, verdict: Verdict, snapshot: Snapshot, now: datetime) -> RunRecord:
     tests = [(test.id, str(test.status), test.seconds) for test in case.run.tests.tests]
     probes = not case.run.red_probes() if case.run.probes else None
+    # A run of the branch tips, made to know how they do: the control of every change to that branch.
+    role: Role = "control" if is_control_run(case.run.facts.run) else "change"
     return RunRecord(
-        **_common(case, snapshot, now, "change"),
+        **_common(case, snapshot, now, role),
         run_id=verdict.run_id,
         outcome=verdict.outcome,
         blame=verdict.blame,

@@ -71,7 +71,7 @@ def gather_facts(root: Path, settings: Settings | None, environment: Mapping[str
 def _asked_for(change: ChangeUnderTest | None) -> AskedFor | None:
     if change is None:
         return None
-    return AskedFor(change.number, change.patchset, change.project, _revision(change))
+    return AskedFor(change.number, change.patchset, change.project, _revision(change), change.is_control)
 
 
 def _revision(change: ChangeUnderTest) -> str | None:
@@ -83,6 +83,8 @@ def _as_asked_for(case: Case, intake: Intake) -> Case:
     """The run with what the trusted side knows itself in the place of what the node wrote."""
     run: dict[str, Any] = dict(case.run.facts.run)
     change, job = intake.change, intake.job
+    # Nobody but the trusted side says that a run is a control: every change to its branch is judged by it.
+    run["control"] = change is not None and change.is_control
     if change is not None:
         said = run.get("change")
         # A trigger may not know the revision; that of another change is nobody's.
@@ -92,6 +94,7 @@ def _as_asked_for(case: Case, intake: Intake) -> Case:
             learnt = said.get("revision")
         revision = _revision(change) or learnt
         run["change"] = {**change.as_record(), "revision": revision}
+        run["trigger"] = change.trigger
         run["also"] = [item.as_record() for item in change.also]
     if job is not None:
         run["job"] = job

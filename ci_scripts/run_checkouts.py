@@ -46,6 +46,8 @@ def check_out_all(site: Site, change: ChangeUnderTest, run: dict[str, Any]) -> C
     Raises NothingToTest for a change that is not worth a run or cannot be merged, InfrastructureError.
     """
     wanted = wanted_checkouts(site.settings, change)
+    if change.is_control:
+        return _check_out_tips(site, change, wanted, run)
     fetched, stack = _fetch_change(site, change, wanted[change.project])
     change = replace(change, revision=fetched.revisions[-1])
     run["change"] = change.as_record()
@@ -61,6 +63,18 @@ def check_out_all(site: Site, change: ChangeUnderTest, run: dict[str, Any]) -> C
     if site.settings.gate.kind in KINDS:
         with site.record.step("write the refs for devstack-gate"):
             run["zuul"] = write_zuul_refs(site.workspace, run["run_id"], change, sources, site.cache)
+    return change
+
+
+def _check_out_tips(
+    site: Site, change: ChangeUnderTest, wanted: Mapping[str, Wanted], run: dict[str, Any]
+) -> ChangeUnderTest:
+    """For a control run: the branches as they are, and which commit that is of the project it is about."""
+    sources = write_checkouts(site, wanted, {}, run)
+    change = replace(change, url=wanted[change.project].url, revision=sources[change.project].tip)
+    run.update(control=True, change=change.as_record(), also=[], left_out=[])
+    if site.settings.gate.kind in KINDS:
+        run["zuul"] = write_zuul_refs(site.workspace, run["run_id"], change, sources, site.cache)
     return change
 
 

@@ -68,7 +68,10 @@ def _by_branch(
     """Project and branch with their changes, in the order in which they are merged."""
     groups: dict[tuple[str, str], tuple[ChangeUnderTest, ...]] = {}
     for item in items:
-        if item.project in sources:
+        if item.is_control:
+            # No change: what is fetched is the tip that was checked out, also when the branch moves on meanwhile.
+            groups[item.project, item.branch] = ()
+        elif item.project in sources:
             key = (item.project, item.branch)
             groups[key] = (*groups.get(key, ()), item)
     return groups

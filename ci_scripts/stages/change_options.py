@@ -50,6 +50,49 @@ def _with(command: _Command, options: Sequence[Callable[[_Command], _Command]]) 
     return command
 
 
+def control_run_option(command: _Command) -> _Command:
+    """Adds the option by which a run has no change."""
+    return click.option(
+        "--control-run",
+        is_flag=True,
+        help="No change: the tips of --branch (default: the project's), for the history.",
+    )(command)
+
+
+def find_control_run(settings: Settings, flags: Mapping[str, str | None]) -> ChangeUnderTest:
+    """What a control run is about: --project, else the first of ci.yaml, else the driver's; its branch; its address.
+
+    Raises ConfigurationError, also where a change is named as well.
+    """
+    from ci_scripts.change import branch_tip
+    from ci_scripts.checkouts import project_addresses
+    from ci_scripts.errors import ConfigurationError
+    from ci_scripts.untrusted_words import Word
+
+    named = [f"--{name}" for name in ("change", "ref", "pipeline") if flags.get(name)]
+    if named:
+        raise ConfigurationError(
+            f"{' and '.join(named)} cannot go with --control-run, which is a run without a change.",
+            next_step="name at most --project, --branch and --url.",
+        )
+    known = (*settings.projects, settings.driver.project)
+    project = flags.get("project") or known[0]
+    if project not in known:
+        raise ConfigurationError(
+            f"{project!r} is not tested here; configured are {', '.join(sorted(set(known)))}.",
+            next_step="name one of these with --project.",
+        )
+    configured = settings.projects.get(project)
+    branch = flags.get("branch") or (configured.branch if configured else settings.driver.ref)
+    url = _address(flags.get("url")) or project_addresses(settings).get(project)
+    return branch_tip(Word("--project", project), Word("--branch", branch), Word("--url", url) if url else None)
+
+
+def _address(url: str | None) -> str | None:
+    """A person may name a repository here by a relative path; run.json is read from elsewhere."""
+    return str(Path(url).resolve()) if url and "://" not in url and Path(url).is_dir() else url
+
+
 def find_change(
     settings: Settings, environment: Mapping[str, str], flags: Mapping[str, str | None], zuul_file: Path | None
 ) -> ChangeUnderTest:
@@ -57,13 +100,9 @@ def find_change(
     from ci_scripts.change import change_from
     from ci_scripts.checkouts import project_addresses
 
-    url = flags.get("url")
-    if url and "://" not in url and Path(url).is_dir():
-        # A person may name a repository here by a relative path; run.json is read from elsewhere.
-        flags = {**flags, "url": str(Path(url).resolve())}
     return change_from(
         environment,
-        flags=flags,
+        flags={**flags, "url": _address(flags.get("url"))},
         zuul_file=zuul_file,
         project_urls=project_addresses(settings),
         project_branches={

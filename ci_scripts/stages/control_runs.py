@@ -57,6 +57,9 @@ def run_control_runs(
     from ci_scripts.stage_log import stage
     from ci_scripts.trials.run import run_trials
 
+    if workspace.read_run().get("control") is True:
+        # It is one itself.
+        return
     become_subreaper()
     with stage(workspace, STAGE) as record:
         context = GateContext.of_run(workspace, record, environment, flags)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ci_scripts.errors import NothingToTest
-from ci_scripts.stages.change_options import change_options, find_change
+from ci_scripts.stages.change_options import change_options, control_run_option, find_change, find_control_run
 from ci_scripts.stages.opening import open_new_run
 
 if TYPE_CHECKING:
@@ -28,9 +28,17 @@ EXAMPLE = (
 
 @click.command(epilog=EXAMPLE)
 @change_options
+@control_run_option
+@click.option("--job", help="The name under which runs are compared. Default: $JOB_NAME, $ZUUL_JOB, or ci.yaml's.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be checked out; write nothing.")
 def command(
-    config: Path | None, workspace: Path | None, zuul_file: Path | None, dry_run: bool, **flags: str | None
+    config: Path | None,
+    workspace: Path | None,
+    zuul_file: Path | None,
+    dry_run: bool,
+    control_run: bool,
+    job: str | None,
+    **flags: str | None,
 ) -> None:
     """Prepare a run for one change: its checkouts, the Python environments and run.json.
 
@@ -41,7 +49,9 @@ def command(
 
     environment = read_environment()
     settings = load_settings(config, environment=environment)
-    change = find_change(settings, environment, flags, zuul_file)
+    by_trigger = not control_run
+    change = find_change(settings, environment, flags, zuul_file) if by_trigger else find_control_run(settings, flags)
+    environment = _with_job(environment, job)
     if dry_run:
         _say_plan(settings, change)
         return
@@ -60,10 +70,23 @@ def command(
             raise
 
 
+def _with_job(environment: Mapping[str, str], job: str | None) -> dict[str, str]:
+    """Raises ConfigurationError for a name that is not one plain word."""
+    from ci_scripts.errors import ConfigurationError
+    from ci_scripts.untrusted_words import quoted, word_problem
+
+    if job is None:
+        return dict(environment)
+    if problem := word_problem(job):
+        raise ConfigurationError(f"--job {quoted(job)} {problem}.", next_step="name it as the job is called.")
+    return {**environment, "JOB_NAME": job}
+
+
 def _say_plan(settings: Settings, change: ChangeUnderTest) -> None:
     from ci_scripts.checkouts import wanted_checkouts
 
-    click.echo(f"change {change.name} of {change.project} for {change.branch}, from {change.trigger}")
+    what = "control run" if change.is_control else f"change {change.name}"
+    click.echo(f"{what} of {change.project} for {change.branch}, from {change.trigger}")
     for wanted in wanted_checkouts(settings, change).values():
         merged = "".join(f", change {item.name} ({item.ref})" for item in wanted.changes)
         patched = "".join(f", patch {patch.name}" for patch in wanted.patches)
@@ -96,13 +119,17 @@ def prepare_gate(
     except NothingToTest as error:
         _write_early_verdict(workspace, run, record, error)
         raise
+    from ci_scripts.control_script import write_control_script
     from ci_scripts.run_scripts import write_environment_script, write_reproduce_script
 
     write_json_atomically(workspace.run_json, run)
     write_environment_script(workspace, run, change)
-    write_reproduce_script(workspace, run, change)
+    if change.is_control:
+        write_control_script(workspace, run, change)
+    else:
+        write_reproduce_script(workspace, run, change)
     # A driver under test is not in the environments yet; a project under test is built into them.
-    record.notes["with_change"] = change.project != settings.driver.project
+    record.notes["with_change"] = change.project != settings.driver.project and not change.is_control
     run["environments"] = _prepare_kind_of_gate(settings, workspace, environment, run, record)
     write_json_atomically(workspace.run_json, run)
     return run

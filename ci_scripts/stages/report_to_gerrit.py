@@ -109,7 +109,7 @@ def _read_run(
     *,
     by_person: bool,
 ) -> Finished:
-    from ci_scripts.errors import ConfigurationError, InfrastructureError
+    from ci_scripts.errors import ConfigurationError, InfrastructureError, NothingToTest
     from ci_scripts.intake.record import read_intake
     from ci_scripts.reporting.finished import read_finished
     from ci_scripts.stages.intake_options import job_asked_for
@@ -126,6 +126,11 @@ def _read_run(
         )
     taken_in = intake.change if intake is not None else None
     change = taken_in or named
+    if change is not None and change.is_control:
+        raise NothingToTest(
+            f"{workspace.root} is a control run: it is about no change, and nothing is reported.",
+            next_step="ci-summarize-results --record keeps it in the history, which is what it is for.",
+        )
     if change is None:
         raise ConfigurationError(
             f"nobody says which change {workspace.root} is about: neither intake.json nor options nor a trigger.",

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
-from ci_scripts.stages.change_options import change_name_options
+from ci_scripts.stages.change_options import change_name_options, control_run_option, find_control_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from ci_scripts.change import ChangeUnderTest
     from ci_scripts.settings_model import Settings
     from ci_scripts.verdict.verdict import Verdict
     from ci_scripts.views.run_report import RunReport
@@ -32,6 +33,7 @@ MAX_PACKAGES = 1024 * 1024
 )
 @click.option("--job", help="With --from: the job's name. Default: $JOB_NAME, $ZUUL_JOB, or the configuration's.")
 @change_name_options
+@control_run_option
 @click.option("--record", is_flag=True, help="Add the run to the history: on the trusted side only.")
 @click.option("--json", "as_json", is_flag=True, help="Print verdict.json instead of the text summary.")
 def command(
@@ -42,12 +44,13 @@ def command(
     zuul_file: Path | None,
     record: bool,
     as_json: bool,
+    control_run: bool,
     **flags: str | None,
 ) -> int:
     """Decide the outcome of a run and who is to blame, and write the reports.
 
     With --from the node's files are taken into the workspace first, within limits; the change is the one that the
-    options or the trigger here name, whatever the node says.
+    options or the trigger here name, whatever the node says; with --control-run it is none.
 
     Exit code: 0 passed, 1 the change is to blame, 2 a bad option or workspace, 3 the CI failed or nobody knows,
     4 nothing to test, 130 or 143 the run was interrupted or aborted. A history that fails changes none of them.
@@ -66,8 +69,11 @@ def command(
 
     environment = read_environment()
     if source is not None:
-        settings = settings_if_any(config, environment, needed=record)
-        change = change_asked_for(settings, environment, flags, zuul_file)
+        settings = settings_if_any(config, environment, needed=record or control_run)
+        if control_run and settings is not None:
+            change: ChangeUnderTest | None = find_control_run(settings, flags)
+        else:
+            change = change_asked_for(settings, environment, flags, zuul_file)
         job = job_asked_for(job, environment, settings)
         found = source_named(source)
         with (
@@ -76,7 +82,7 @@ def command(
         ):
             take_in_node_files(place, intake, found, stage_record)
             return _decided(place, settings, environment, record, as_json)
-    refuse_without_source(flags, zuul_file, job)
+    refuse_without_source({**flags, "control-run": "yes" if control_run else None}, zuul_file, job)
     place = find_workspace(workspace, environment)
     settings = settings_if_any(config, environment, needed=record)
     with stage(place, "summarize-results"):

@@ -47,6 +47,15 @@ def _dependency_left_out(facts: Facts) -> Finding | None:
     return Finding(word_of_failure(facts), "unknown", 3, (why,), (Evidence("stage", None, why, "run.json"),))
 
 
+def _without_any_change(facts: Facts) -> Finding | None:
+    if facts.run.run.get("control") is not True or not facts.symptoms:
+        return None
+    reasons = first_of(symptom.text for symptom in facts.symptoms)
+    why = f"nobody's change was tested: {reasons[0] if reasons else 'something failed'}"
+    evidence = _evidence(facts, [entry for entry in facts.judgements if entry.symptom in facts.symptoms])
+    return Finding(word_of_failure(facts), "ci", 3, (why, *reasons[1:]), evidence)
+
+
 def _only_with_the_change(facts: Facts) -> Finding | None:
     found = facts.judged("change")
     if not found:
@@ -163,6 +172,12 @@ BLAME: tuple[Rule, ...] = (
         "Something failed, and it is not proved that the change was what was tested.",
         "a checkout that holds the patch set.",
         _other_code_was_tested,
+    ),
+    Rule(
+        "control-run-failed",
+        "Something failed in a run of the branch without any change.",
+        "a branch and a CI that pass.",
+        _without_any_change,
     ),
     Rule(
         "dependency-left-out",

@@ -15,7 +15,7 @@ from ci_scripts.depends_on import DependenciesRefused
 from ci_scripts.errors import ConfigurationError
 from ci_scripts.gerrit import GerritFailed
 from ci_scripts.git import MergeConflict
-from ci_scripts.stages.change_options import find_change
+from ci_scripts.stages.change_options import find_change, find_control_run
 from ci_scripts.workspace import read_json
 from ci_scripts.zuul_refs import zuul_url_of
 from tests.fakes.fake_gerrit import FakeGerrit
@@ -279,3 +279,14 @@ def test_zuuls_own_refs_are_used_and_nothing_is_looked_up(site: ReviewedSite, tm
     assert run["zuul"] == {"url": base, "ref": ref}
     assert site.review.gerrit.requests == []
     assert not (site.workspace.root / "zuul-refs").exists()
+
+
+def test_a_control_run_serves_the_tip_that_it_tests(site: ReviewedSite, tmp_path: Path) -> None:
+    site.neutron.commit({"tip": "1"})
+    settings = make_settings(site.folder, **site.sections)
+    run = site.prepare_change(settings, find_control_run(settings, {"project": NEUTRON}))
+    site.neutron.commit({"later": "1"})
+    files = fetched(f"{run['zuul']['url']}/{NEUTRON}", run["zuul"]["ref"], tmp_path / "clone")
+    assert "tip" in files and "later" not in files
+    assert run["change"]["revision"] == run["checkouts"][NEUTRON]["commit"]
+    assert site.review.gerrit.requests == []

@@ -119,6 +119,7 @@ CASES: list[tuple[str, Facts, Expected]] = [
     ("empty gate status", facts(the_run({"a": "failed"}, services=[])), ("gate-health-unknown", "ERROR", "unknown", 3)),
     # whose failure it is
     ("other code", facts(AGAIN, *BLAMED, proof=OTHER_CODE), ("change-not-there", "ERROR", "ci", 3)),
+    ("no change at all", facts(run_with(run={"control": True}), *BLAMED), ("control-run-failed", "ERROR", "ci", 3)),
     (
         "dependency left out",
         facts(the_run({"a": "failed"}, rounds=[FAILS], run={"left_out": ["9,1 of openstack/nova"]}), *BLAMED),
@@ -269,7 +270,12 @@ BOTH: list[tuple[str, str, Facts]] = [
         facts(the_run(tests=report({A: "passed"}, selected=False), services=None)),
     ),
     ("gate-health-unknown", "change-not-there", facts(run_with(services=None), proof=OTHER_CODE)),
-    ("change-not-there", "dependency-left-out", facts(run_with(run={"left_out": ["9,1 of p"]}), proof=OTHER_CODE)),
+    ("change-not-there", "control-run-failed", facts(run_with(run={"control": True}), proof=OTHER_CODE)),
+    (
+        "control-run-failed",
+        "dependency-left-out",
+        facts(run_with(run={"control": True, "left_out": ["9,1 of p"]}), *BLAMED),
+    ),
     ("dependency-left-out", "fails-only-with-the-change", facts(run_with(run={"left_out": ["9,1 of p"]}), *BLAMED)),
     (
         "fails-only-with-the-change",
