@@ -1,7 +1,7 @@
 """The code blocks and commands of a page in Markdown.
 
 A ``console`` block is run by the tests: a line that begins with "$ " is a command ("> " goes on with it), what follows
-is what it prints, where "..." stands for anything. ``$ echo $?`` shows the exit code of the command before.
+is what it prints, where "..." stands for anything, and times, run ids and ports need not be the same. ``$ echo $?`` shows the exit code of the command before.
 A block with a caption that begins with "Needs" is not run; the caption says why.
 """
 
@@ -17,6 +17,14 @@ DOCS = ROOT / "docs"
 RUN = "console"
 FENCE = re.compile(r"^(\s*)(`{3,}|~{3,})\s*(.*)$")
 NEEDS = "Needs "
+CHANGING = (
+    (r"^\d\d:\d\d:\d\d ", "<clock> "),
+    (r"\b20\d{6}T\d{6}Z-[0-9a-f]{6}\b", "<run>"),
+    (r"\b20\d\d-\d\d-\d\d \d\d:\d\d(?::\d\d)?Z?", "<time>"),
+    (r"\b[0-9a-f]{40}\b", "<sha>"),
+    (r"\b127\.0\.0\.1:\d+", "<port>"),
+    (r"\b\d+\.\d+ s\b", "<seconds> s"),
+)
 
 
 @dataclass
@@ -110,10 +118,17 @@ def shown(block: Block) -> list[Shown]:
     return found
 
 
+def same(text: str) -> str:
+    """A text in which what differs from run to run does not."""
+    for pattern, instead in CHANGING:
+        text = re.sub(pattern, instead, text)
+    return text
+
+
 def prints(wanted: list[str], lines: list[str]) -> bool:
     """Whether a command printed what the page shows: "..." alone is any lines, in a line any characters."""
-    pattern = "".join("(?:.*\n)*?" if line.strip() == "..." else _pattern(line) for line in wanted)
-    return re.fullmatch(pattern, "".join(f"{line.rstrip()}\n" for line in lines)) is not None
+    pattern = "".join("(?:.*\n)*?" if line.strip() == "..." else _pattern(same(line)) for line in wanted)
+    return re.fullmatch(pattern, "".join(f"{same(line).rstrip()}\n" for line in lines)) is not None
 
 
 def _pattern(line: str) -> str:

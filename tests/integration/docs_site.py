@@ -102,7 +102,8 @@ class DocsSite:
         return {**variables, **own, "PYTHONDONTWRITEBYTECODE": "1", "LANG": "C.UTF-8", "TZ": "UTC"}
 
     def run(self, command: str) -> tuple[int, list[str]]:
-        """Exit code and what was printed, standard output and errors as they come, without this folder's name."""
+        """Exit code and what was printed, standard output and errors as they come, with the servers' addresses as the
+        pages have them and without this folder's name."""
         done = subprocess.run(
             ["bash", "-c", command],
             cwd=self.folder,
@@ -117,7 +118,13 @@ class DocsSite:
 
     def _shown(self, text: str) -> list[str]:
         text = text.replace(f"{self.folder}/", "").replace(str(self.folder), ".")
-        return text.replace(self.remote.url, "https://git.example.org/networking-example").rstrip("\n").splitlines()
+        for server, instead in (
+            (self.remote.url, "https://git.example.org/networking-example"),
+            (self.gerrit.url, "https://review.opendev.org"),
+            (self.jenkins.url, "https://jenkins.example.org"),
+        ):
+            text = text.replace(server, instead)
+        return text.rstrip("\n").splitlines()
 
     def give_node_archive(self) -> None:
         """``node.tar.gz``, the files of a run of change 1, for pages that take them as given."""
