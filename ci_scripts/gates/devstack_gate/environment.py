@@ -6,6 +6,7 @@ devstack-vm-gate.sh or functions.sh of the pinned devstack-gate reads.
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import sys
@@ -63,6 +64,14 @@ def require_usable(context: GateContext, layout: WrapperLayout) -> None:
 def minutes_without_tests(buffer_minutes: int) -> int:
     """What of BUILD_TIMEOUT no test ever gets."""
     return buffer_minutes + KEPT_BY_THE_WRAPPER + TEMPEST_ENDS_BEFORE
+
+
+def path_without_ours(path: str) -> str:
+    """PATH without the virtual environment that we run in: DevStack must not find our Python before the node's."""
+    ours = str(Path(sys.executable).parent)
+    if sys.prefix == sys.base_prefix:
+        return path
+    return os.pathsep.join(part for part in path.split(os.pathsep) if part != ours)
 
 
 def wrapper_variables(context: GateContext, layout: WrapperLayout) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 
 from ci_scripts.errors import CIError, ConfigurationError, InfrastructureError
@@ -121,6 +122,7 @@ def _run_gate_script(context: GateContext, layout: WrapperLayout) -> Completed:
     own = {
         "WORKSPACE": str(layout.root),
         "BASE": str(layout.base),
+        "PATH": environment.path_without_ours(given.get("PATH", os.defpath)),
         "DEVSTACK_LOCAL_CONFIG": layout.localrc.read_text(encoding="utf-8"),
         # New-style sections are merged late, by dsconf merge_lc; setlc_raw takes lines of localrc alone.
         "DEVSTACK_LOCALCONF": layout.post_config.read_text(encoding="utf-8"),
@@ -169,7 +171,8 @@ def _why(layout: WrapperLayout, done: Completed) -> str:
 
 def placeholders(context: GateContext) -> list[dict[str, str]]:
     """One shard, on DevStack."""
-    return stacked.placeholders(context)
+    python = WrapperLayout.of(context).dest / "data" / "venv" / "bin" / "python"
+    return [{**values, "openstack_python": str(python)} for values in stacked.placeholders(context)]
 
 
 def problem(context: GateContext) -> str | None:

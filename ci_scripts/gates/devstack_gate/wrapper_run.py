@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ from ci_scripts.errors import CIError, ConfigurationError
 from ci_scripts.gates.context import GateContext
 from ci_scripts.gates.devstack import guard
 from ci_scripts.gates.devstack_gate import wrapper_logs
-from ci_scripts.gates.devstack_gate.environment import write_hook_environment
+from ci_scripts.gates.devstack_gate.environment import path_without_ours, write_hook_environment
 from ci_scripts.gates.devstack_gate.failures import failure_of
 from ci_scripts.gates.devstack_gate.layout import WrapperLayout
 from ci_scripts.gates.devstack_gate.left_behind import end_left_behind
@@ -87,7 +88,7 @@ def _run(
         return run(
             argv,
             cwd=layout.root,
-            env=context.env,
+            env={**context.env, "PATH": path_without_ours(context.env.get("PATH", os.defpath))},
             timeout=max(seconds - COLLECT_SECONDS, 1.0),
             log=layout.console,
             check=False,

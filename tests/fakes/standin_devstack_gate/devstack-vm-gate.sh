@@ -10,6 +10,9 @@ cd $BASE/new/devstack
 {
     echo "[[local|localrc]]"
     echo "DEST=$BASE/new"
+    echo "LOGFILE=$BASE/new/devstacklog.txt"
+    echo "ADMIN_PASSWORD=secretadmin"
+    echo "enable_service q-svc"
     echo "LIBS_FROM_GIT=$DEVSTACK_PROJECT_FROM_GIT"
     echo "$DEVSTACK_LOCAL_CONFIG"
     echo "$DEVSTACK_LOCALCONF"

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import json
+import os
+import pwd
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ci_scripts.gates.devstack_gate.layout import WrapperLayout
-from tests.fakes.fake_openstack import CLASS, PROJECT, FakeIndex, FakeSite
+from tests.fakes.fake_openstack import CLASS, PROJECT, FakeIndex, FakeSite, driver_files
 from tests.repositories import Remote, git
 
 HERE = Path(__file__).parent
+DEVSTACK = HERE.parent / "standin_devstack"
 SCRIPTS = ("devstack-vm-gate-wrap.sh", "devstack-vm-gate.sh", "functions.sh")
 NEUTRON = {"ml2_conf.ini": {"ml2": {"mechanism_drivers": "logger,fake"}}}
-STACKRC = 'GITREPO["fake-lib"]=${FAKELIB_REPO:-${GIT_BASE}/openstack/fake-lib.git}\n'
+PLUGIN_FILES = {
+    "setup.cfg": "[metadata]\nname = fake-driver\nversion = 1.0\n"
+    "[entry_points]\nneutron.ml2.mechanism_drivers =\n    fake = fake_driver:FakeDriver\n",
+    "devstack/plugin.sh": 'if [[ $1 == stack && $2 == install ]]; then setup_develop "$DEST/fake-driver"; fi\n',
+}
 # Minutes: with a buffer of 1, the wrapper gives its first hook 13 - 1 - 5 = 7.
 TIMES = {"timeout_minutes": 13, "devstack_gate": {"timeout_buffer_minutes": 1}}
 
@@ -35,7 +43,7 @@ def make_executable(remote: Remote, *names: str) -> None:
 class GateSite(FakeSite):
     """``server`` has openstack/devstack-gate and openstack/devstack; BASE is a folder of the test's own."""
 
-    def __init__(self, folder: Path, index: FakeIndex, stack_sh: str = "exit 0\n") -> None:
+    def __init__(self, folder: Path, index: FakeIndex) -> None:
         self.server = folder / "server"
         self.base = folder / "stack"
         self.devstack_gate = Remote(self.server / "openstack" / "devstack-gate")
@@ -46,8 +54,11 @@ class GateSite(FakeSite):
         git(self.devstack_gate.folder, "rm", "--quiet", *SCRIPTS)
         self.devstack_gate.commit({"README.rst": "This project is no longer maintained.\n"})
         self.devstack = Remote(self.server / "openstack" / "devstack")
-        self.devstack.commit({"stack.sh": f"#!/bin/bash\n{stack_sh}", "stackrc": STACKRC})
-        make_executable(self.devstack, "stack.sh")
+        shutil.copytree(DEVSTACK, self.devstack.folder, dirs_exist_ok=True)
+        self.devstack.commit({})
+        self.driver = Remote(self.server / PROJECT)
+        self.driver.commit({**driver_files(), **PLUGIN_FILES})
+        self.driver.change(1, 1, {"doc.txt": "harmless\n"})
         super().__init__(folder, index)
         self.points = self.control / "devstack-gate"
         self.points.mkdir()
@@ -62,9 +73,11 @@ class GateSite(FakeSite):
             **TIMES["devstack_gate"],  # type: ignore[dict-item]
             **gate.pop("devstack_gate", {}),
         }
-        devstack = {"base": str(self.base), "user": "root", "clouds_file": str(self.folder / "clouds.yaml")}
+        clouds = str(self.folder / "clouds.yaml")
+        user = pwd.getpwuid(os.geteuid()).pw_name
+        devstack = {"base": str(self.base), "user": user, "clouds_file": clouds, "localrc": {"CLOUDS_YAML": clouds}}
         gate = {"kind": "devstack-gate", "devstack": devstack, **gate, "devstack_gate": wanted}
-        driver = {"project": PROJECT, "source": self.index.driver.url, "neutron_config": NEUTRON}
+        driver = {"project": PROJECT, "source": self.driver.url, "neutron_config": NEUTRON}
         super().write_config(**{"driver": driver, **sections, "gate": gate})
 
     @property
