@@ -8,6 +8,7 @@ import json
 import pytest
 
 from tests.fakes.fake_openstack import CLASS, FakeSite
+from tests.fakes.waiting import wait_for
 from tests.gates.devstack.devstack_site import DevstackSite
 
 
@@ -34,6 +35,7 @@ def test_a_whole_run_passes_and_is_proved(site: DevstackSite) -> None:
         "controller": "stopped",
         "keystone": "stopped",
         "neutron": "stopped",
+        "neutron-log": "stopped",
     }
     assert site.calls() == ["unstack ", "clean", "unstack --all"]
 
@@ -51,6 +53,21 @@ def test_what_is_recorded_is_what_devstack_installed(site: DevstackSite) -> None
     assert "fake-driver==1.0" in packages and "tempest==47.0.0" in packages
     assert "# openstack: Python 3." in packages and "# tempest: Python 3." in packages
     assert site.site.command("ci-stop-gate").exit_code == 0
+
+
+def test_neutrons_log_grows_with_devstacks(site: DevstackSite) -> None:
+    site.prepare()
+    for name in ("ci-install-driver", "ci-start-gate"):
+        assert site.site.command(name).exit_code == 0
+    with open(site.base / "logs" / "neutron-api.log", "a") as log:
+        log.write("a later line, which a vendor's check wants to see\n")
+
+    ours = site.site.workspace.gate_logs / "shard0" / "neutron.log"
+    wait_for(lambda: "a later line" in ours.read_text(), "the line in our log")
+
+    assert ours.read_text().count("Loaded mechanism driver names") == 1
+    assert site.site.command("ci-stop-gate").exit_code == 0
+    assert ours.read_text().count("Loaded mechanism driver names") == 1
 
 
 def test_options_reach_neutron_and_tempest(site: DevstackSite) -> None:

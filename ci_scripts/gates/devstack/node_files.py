@@ -57,7 +57,9 @@ def copy_masked(source: Path, target: Path, secrets: Sequence[str], most: int) -
         size = os.fstat(number).st_size
         target.parent.mkdir(parents=True, exist_ok=True)
         written = 0
-        with open(target, "wb") as sink:
+        # Renamed: somebody may still be writing to the old one.
+        making = target.with_name(f".{target.name}.making")
+        with open(making, "wb") as sink:
             if size > most:
                 stream.seek(size - most)
                 sink.write(f"(the first {size - most} bytes are left out)\n".encode())
@@ -66,6 +68,7 @@ def copy_masked(source: Path, target: Path, secrets: Sequence[str], most: int) -
                 for secret in hidden:
                     line = line.replace(secret, MASK)
                 written += sink.write(line)
+        making.replace(target)
     return written
 
 

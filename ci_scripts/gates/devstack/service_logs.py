@@ -10,7 +10,7 @@ from pathlib import Path
 from ci_scripts.gates.context import GateContext
 from ci_scripts.gates.devstack.node_files import copy_masked
 from ci_scripts.gates.devstack.passwords import to_mask
-from ci_scripts.gates.devstack.stack_user import StackUser, as_root
+from ci_scripts.gates.devstack.stack_user import StackUser, as_root, guarded
 from ci_scripts.run_command import run
 
 MOST_OF_ONE = 256 * 1024 * 1024
@@ -33,19 +33,41 @@ def shard_logs(context: GateContext) -> Path:
 def collect_neutron_log(context: GateContext, user: StackUser, base: Path) -> Path:
     """Write shard0/neutron.log anew: everything that Neutron's API server has said so far. It may stay empty."""
     target = shard_logs(context) / "neutron.log"
-    units = units_of(context, user)
-    for name in NEUTRON_SERVERS:
-        if name in units and _journal(context, user, name, target):
+    unit, file = _neutron_server(context, user, base)
+    if unit is not None and _journal(context, user, unit, target):
+        return target
+    if file is not None:
+        with contextlib.suppress(OSError):
+            copy_masked(file, target, to_mask(context), MOST_OF_ONE)
             return target
-    for name in NEUTRON_SERVERS:
-        for found in (base / "logs" / f"{name}.log", base / "logs" / f"screen-{name}.log"):
-            with contextlib.suppress(OSError):
-                # DevStack's names for them are links to files with a date.
-                copy_masked(found.resolve(), target, to_mask(context), MOST_OF_ONE)
-                return target
     target.parent.mkdir(parents=True, exist_ok=True)
     target.touch()
     return target
+
+
+def follow_neutron_log(context: GateContext, user: StackUser, base: Path) -> list[str]:
+    """A command that prints Neutron's log from the beginning and goes on as it grows, until it is ended.
+
+    A vendor's check reads shard0/neutron.log while the gate is up.
+    """
+    unit, file = _neutron_server(context, user, base)
+    if unit is not None:
+        words = ["journalctl", "--follow", *_journal_words(context, unit)]
+        # Through sudo it is root's, which our signals do not reach; the guard's user may use sudo to end it.
+        followed = words if user.root_argv(words) == words else guarded(user, user.root_argv(words), Path("/"))
+    else:
+        followed = ["tail", "--lines=+1", "--follow=name", "--quiet", str(file or base / "logs" / "neutron-api.log")]
+    # Where it ends by itself, nothing of the gate is lost.
+    return ["bash", "-c", '"$@" < <(exec sleep infinity); exec sleep infinity', "follow", *followed]
+
+
+def _neutron_server(context: GateContext, user: StackUser, base: Path) -> tuple[str | None, Path | None]:
+    """The unit of Neutron's API server, or else the file of its log; DevStack's names for the files are links."""
+    units = units_of(context, user)
+    unit = next((name for name in NEUTRON_SERVERS if name in units), None)
+    names = (f"{start}{name}.log" for name in NEUTRON_SERVERS for start in ("", "screen-"))
+    found = ((base / "logs" / name).resolve() for name in names)
+    return unit, next((path for path in found if path.is_file()), None)
 
 
 def units_of(context: GateContext, user: StackUser) -> list[str]:
@@ -59,14 +81,17 @@ def _journal(context: GateContext, user: StackUser, name: str, target: Path) -> 
     """One unit's journal since the run began, with times in ISO 8601; whether there was anything."""
     target.parent.mkdir(parents=True, exist_ok=True)
     target.unlink(missing_ok=True)
-    words = ["journalctl", "--no-pager", "--quiet", "--output", "short-iso-precise"]
-    words += ["--unit", f"devstack@{name}.service", "--since", _since(context)]
-    argv = user.root_argv(words)
+    argv = user.root_argv(["journalctl", *_journal_words(context, name)])
     # Bounded by head, which closes the pipe; a log of hundreds of megabytes is worth no full disk.
     piped = ["bash", "-c", f'"$@" | head -c {MOST_OF_ONE}', "journal", *argv]
     env = {**context.env, "TZ": "UTC"}
     run(piped, cwd=Path("/"), env=env, timeout=JOURNAL_SECONDS, log=target, check=False, secrets=to_mask(context))
     return target.exists() and target.stat().st_size > 0
+
+
+def _journal_words(context: GateContext, name: str) -> list[str]:
+    words = ["--no-pager", "--quiet", "--output", "short-iso-precise", "--unit", f"devstack@{name}.service"]
+    return [*words, "--since", _since(context)]
 
 
 def _since(context: GateContext) -> str:

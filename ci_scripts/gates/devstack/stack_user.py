@@ -134,6 +134,12 @@ def _short(context: GateContext, argv: Sequence[str], timeout: float, check: boo
     )
 
 
+def guarded(user: StackUser, words: Sequence[str], folder: Path) -> list[str]:
+    """A command as the account, in ``folder``, that ends with all below it when its standard input ends."""
+    source = GUARD.read_text()
+    return user.argv(["python3", "-I", "-c", source, str(GUARD_GRACE_SECONDS), str(folder), *words])
+
+
 def run_guarded(
     context: GateContext,
     user: StackUser,
@@ -149,10 +155,8 @@ def run_guarded(
     It runs in a session of its own below a guard (guard.py). When the time is up or we are aborted, the guard
     ends it and everything below it, in all three ways. What it left running by itself stays when it ended by itself.
     """
-    source = GUARD.read_text()
-    guarded = user.argv(["python3", "-I", "-c", source, str(GUARD_GRACE_SECONDS), str(folder), *words])
     return run(
-        ["bash", "-c", _HELD, "as-stack-user", *guarded],
+        ["bash", "-c", _HELD, "as-stack-user", *guarded(user, words, folder)],
         cwd=Path("/"),
         env=context.env,
         timeout=timeout,

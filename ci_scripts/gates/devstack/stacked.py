@@ -70,7 +70,7 @@ def take_over(context: GateContext, base: Path, devstack: Path) -> None:
     context.record.say(f"driver: {driver.distribution} {driver.version} {driver.commit or ''}".rstrip())
     _require_loaded(context, user, base)
     tempest_dir = _write_tempest(context, user, base)
-    _watch_both(context, cloud, login)
+    _watch(context, user, base, cloud, login)
     shard = access.ShardAccess(
         index=0,
         keystone_url=cloud.keystone_url,
@@ -161,14 +161,19 @@ def _write_tempest(context: GateContext, user: StackUser, base: Path) -> Path:
     return folder
 
 
-def _watch_both(context: GateContext, cloud: identity.Cloud, login: identity.Login) -> None:
-    """Two small processes below the supervisor ask Keystone and Neutron, whose own processes are systemd's."""
+def _watch(context: GateContext, user: StackUser, base: Path, cloud: identity.Cloud, login: identity.Login) -> None:
+    """Below the supervisor: Keystone and Neutron, whose own processes are systemd's, are asked; the log is followed."""
     logs = service_logs.shard_logs(context)
+    folder = str(context.workspace.gate_dir)
     seconds = str(context.settings.gate.hang_seconds)
     services = []
     for name, url in (("keystone", cloud.keystone_url), ("neutron", login.neutron_url)):
         argv = [sys.executable, "-m", "ci_scripts.gates.devstack.watch_api", name, url, seconds]
         argv += [cloud.cacert] if cloud.cacert else []
-        log = str(logs / f"watch-{name}.log")
-        services.append(Service(name, 0, tuple(argv), str(context.workspace.gate_dir), context.env, log))
+        services.append(Service(name, 0, tuple(argv), folder, context.env, str(logs / f"watch-{name}.log")))
+    log = logs / "neutron.log"
+    # From its beginning: it takes the place of what was collected until now.
+    log.unlink(missing_ok=True)
+    follow = service_logs.follow_neutron_log(context, user, base)
+    services.append(Service("neutron-log", 0, tuple(follow), folder, {**context.env, "TZ": "UTC"}, str(log)))
     supervision.add_services(context.workspace, services)
