@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ci_scripts.branches import ended, successors, where_it_went
 from ci_scripts.errors import ConfigurationError, InfrastructureError, NothingToTest
 from ci_scripts.git import CorruptRepository, MissingRef, PatchFailed, changed_files, is_ancestor
 from ci_scripts.git_cache import GitCache
@@ -23,13 +24,17 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Wanted:
-    """One project of a run: ``refs`` are tried in order, ``changes`` merged onto the first that the server has."""
+    """One project of a run: ``refs`` are tried in order, ``changes`` merged onto the first that the server has.
+
+    ``key`` is what names the branch in ci.yaml (or the option); empty where the change under test names it.
+    """
 
     project: str
     url: str
     refs: tuple[str, ...]
     changes: tuple[ChangeUnderTest, ...] = ()
     patches: tuple[Path, ...] = ()
+    key: str = ""
 
 
 @dataclass(frozen=True)
@@ -110,13 +115,17 @@ def _wanted(project: str, settings: Settings, change: ChangeUnderTest) -> Wanted
     wanted = Wanted(project, _url(project, settings, change, changes), (), changes, patches)
     if project == change.project:
         same_branch = tuple(item for item in changes if item.branch == change.branch)
-        return replace(wanted, refs=(HEADS + change.branch,), changes=same_branch)
+        key = "--branch" if change.is_control else ""
+        return replace(wanted, refs=(HEADS + change.branch,), changes=same_branch, key=key)
     if project == settings.driver.project and settings.driver.source is not None:
         override = settings.branches.get(change.branch)
-        return replace(wanted, refs=_refs_by_name((override and override.driver_ref) or settings.driver.ref))
+        name = override.driver_ref if override is not None else None
+        key = f"branches.{change.branch}.driver_ref" if name else "driver.ref"
+        return replace(wanted, refs=_refs_by_name(name or settings.driver.ref), key=key)
     assert configured is not None
     branches = [change.branch, *(item.branch for item in changes), configured.branch, configured.default_branch]
-    return replace(wanted, refs=tuple(dict.fromkeys(HEADS + branch for branch in branches if branch)))
+    key = f"projects.{project}.{'default_branch' if configured.default_branch else 'branch'}"
+    return replace(wanted, refs=tuple(dict.fromkeys(HEADS + branch for branch in branches if branch)), key=key)
 
 
 def _refs_by_name(name: str) -> tuple[str, ...]:
@@ -148,7 +157,8 @@ def _url(project: str, settings: Settings, change: ChangeUnderTest, changes: Seq
 def fetch(wanted: Wanted, cache: GitCache, say: Callable[[str], None]) -> Fetched:
     """Bring one project's branch and changes into the cache.
 
-    Raises MissingRef when no branch is there, ConfigurationError when a person named a ref that is not,
+    Raises MissingRef when no branch is there (BranchEnded or ConfigurationError where it is known what became of it),
+    ConfigurationError when a person named a ref that is not there,
     InfrastructureError when the server fails or gives another commit than the trigger named.
     """
     as_they_are = [item for item in wanted.changes if is_merged_by_zuul(item)]
@@ -169,6 +179,7 @@ def fetch(wanted: Wanted, cache: GitCache, say: Callable[[str], None]) -> Fetche
                 say(f"{wanted.project} change {item.name} is for {item.branch}, not {_short(ref)}: it is left out")
         revisions = tuple(_checked_revision(item, commits[item.ref]) for item in fitting)
         return Fetched(replace(wanted, changes=fitting), ref, commits[ref], revisions)
+    _raise_if_ended(wanted, cache)
     names = " or ".join(_short(ref) for ref in wanted.refs)
     raise MissingRef(
         f"{wanted.project} at {wanted.url} has no {names}.",
@@ -176,6 +187,17 @@ def fetch(wanted: Wanted, cache: GitCache, say: Callable[[str], None]) -> Fetche
         log=cache.git.log,
         next_step="check the branch and the address in ci.yaml or in what the trigger sends.",
     )
+
+
+def _raise_if_ended(wanted: Wanted, cache: GitCache) -> None:
+    """A branch that moved or ended is not missing by chance: nobody needs to look for a fault of the server."""
+    # The last one is the one that nothing stands in for.
+    branch = next((ref.removeprefix(HEADS) for ref in reversed(wanted.refs) if ref.startswith(HEADS)), "")
+    asked = successors(branch)
+    there = cache.git.listed(wanted.url, asked) if asked else frozenset()
+    why = where_it_went(branch, there)
+    if why is not None:
+        raise ended(wanted.project, branch, why, wanted.key)
 
 
 def _fetch_merged_by_zuul(wanted: Wanted, item: ChangeUnderTest, cache: GitCache) -> Fetched:

@@ -112,7 +112,7 @@ class _Places:
         wanted = self.wanted.get(item.project)
         if wanted is None:
             return None
-        alone = replace(wanted, refs=(f"refs/heads/{item.branch}",), changes=(item,))
+        alone = replace(wanted, refs=(f"refs/heads/{item.branch}",), changes=(item,), key="")
 
         def read() -> Stack:
             return read_stack(fetch(alone, self.cache, self.cache.git.say), self.cache)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -156,7 +156,7 @@ class Git:
             try:
                 # The options before it keep a ref or address with a leading dash from being one.
                 done = self.run(folder, "fetch", "--quiet", "--", url, *specs, timeout=self.patience.transfer)
-                self._raise_if_damaged(folder, done)
+                self._raise_if_damaged(folder, url, done)
                 return
             except CommandStopped:
                 raise
@@ -170,9 +170,24 @@ class Git:
                 self.patience.sleep(wait)
                 wait *= 2
 
-    def _raise_if_damaged(self, folder: Path, done: Completed) -> None:
-        # A fetch can succeed and have said that it passed over damaged packs.
+    def listed(self, url: str, refs: Sequence[str]) -> frozenset[str]:
+        """Which of these refs (full names) a server has. Nothing where it does not say: for explanations only."""
+        found: set[str] = set()
+        arguments = ("ls-remote", "--quiet", "--refs", "--", url, *refs)
+        with suppress(CommandFailed, CorruptRepository):
+            here = self.log.parent
+            self.run(here, *arguments, timeout=60.0, on_line=lambda line: found.add(line.partition("\t")[2]))
+        return frozenset(found) & frozenset(refs)
+
+    def _raise_if_damaged(self, folder: Path, url: str, done: Completed) -> None:
+        # A fetch can succeed and have said that it passed over damaged packs, or over what it was to fetch.
         said = told_by_git(done.output)
+        if "shallow roots are not allowed" in said:
+            raise InfrastructureError(
+                f"the git server {server_of(url)} has a part of the history only (its repository is shallow).",
+                log=self.log,
+                next_step=f"give {without_password(url)} its whole history there: git fetch --unshallow.",
+            )
         if is_corrupt(said):
             raise CorruptRepository(f"the git repository {folder} is damaged: {last_lines(said, 3)}.", log=self.log)
 
@@ -197,10 +212,6 @@ class Git:
             log=self.log,
             next_step="see whether the address is right and the server answers: git ls-remote with that address.",
         )
-
-    def checkout(self, folder: Path, branch: str, commit: str) -> None:
-        """Make ``branch`` the current branch, at ``commit``, and write its files."""
-        self.run(folder, "checkout", "--quiet", "--force", "-B", branch, commit, "--")
 
     def merge(self, folder: Path, commit: str, what: str) -> None:
         """Merge ``commit`` into what is checked out; ``what`` names it for people.

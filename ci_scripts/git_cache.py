@@ -116,6 +116,9 @@ class GitCache:
     def _fetch_locked(self, repository: Path, url: str, refs: Sequence[str]) -> dict[str, str]:
         if not repository.exists():
             self.git.init(repository, bare=True)
+        if (repository / "shallow").exists():
+            # Filled from a clone with --depth, say: without the common history every merge would be a conflict.
+            raise CorruptRepository(f"the git cache {repository} holds a part of the history only (it is shallow).")
         self._remove_leftovers(repository)
         missing = [ref for ref in refs if not _is_here(repository, ref)]
         if missing:

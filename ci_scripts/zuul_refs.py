@@ -53,7 +53,7 @@ def write_zuul_refs(
             continue
         aside = workspace.root / FOLDER / f".{run_id}"
         try:
-            wanted = replace(source.wanted, refs=(HEADS + branch,), changes=changes, patches=())
+            wanted = replace(source.wanted, refs=(HEADS + branch,), changes=changes, patches=(), key="")
             other = fetch(wanted, cache, cache.git.say)
             check_out(other, aside, cache)
             _keep(other, aside, target, ref, cache)

@@ -108,6 +108,31 @@ def test_a_damaged_cache_is_made_anew_once(tmp_path: Path, remote: Remote) -> No
     assert len(list(cache.folder.glob("*.corrupt-*"))) == 1
 
 
+def test_a_shallow_cache_is_made_anew(tmp_path: Path, remote: Remote) -> None:
+    for number in range(3):
+        remote.commit({"a": str(number)})
+    cache, said = make_cache(tmp_path)
+    place = cache.repository(remote.url)
+    place.parent.mkdir(parents=True)
+    # As somebody fills a cache by hand who wants to save time.
+    git(tmp_path, "clone", "--quiet", "--bare", "--depth=1", "--no-local", remote.url, str(place))
+    remote.change(1, 1, {"mine": "1"}, on="HEAD~2")
+    tip = remote.tip()
+    assert cache.fetch(remote.url, [MASTER, change_ref(1, 1)])[MASTER] == tip
+    assert len(git(place, "rev-list", tip).split()) == 4
+    assert any("shallow" in text and "anew" in text for text in said)
+
+
+def test_a_shallow_server_is_named(tmp_path: Path, remote: Remote) -> None:
+    remote.commit({"a": "1"})
+    shallow = tmp_path / "shallow"
+    git(tmp_path, "clone", "--quiet", "--depth=1", "--no-local", remote.url, str(shallow))
+    cache, said = make_cache(tmp_path)
+    with pytest.raises(InfrastructureError, match="its repository is shallow") as caught:
+        cache.fetch(shallow.as_uri(), [MASTER])
+    assert "git fetch --unshallow" in str(caught.value) and said == []
+
+
 def test_a_cache_without_head_is_made_anew(tmp_path: Path, remote: Remote) -> None:
     outer = tmp_path / "cache"
     outer.mkdir()

@@ -196,6 +196,7 @@ def _job(settings: Settings, environment: Mapping[str, str]) -> str:
 
 def _early_outcome(error: NothingToTest) -> tuple[str, str]:
     """Zuul's word and the rule's name."""
+    from ci_scripts.branches import BranchEnded
     from ci_scripts.depends_on import DependenciesRefused
     from ci_scripts.git import MergeConflict
     from ci_scripts.run_checkouts import IrrelevantFiles
@@ -204,7 +205,8 @@ def _early_outcome(error: NothingToTest) -> tuple[str, str]:
         return "MERGER_FAILURE", "merge-conflict"
     if isinstance(error, IrrelevantFiles):
         return "SKIPPED", "irrelevant-files"
-    return "SKIPPED", "dependencies-refused" if isinstance(error, DependenciesRefused) else "project-not-configured"
+    rules = {DependenciesRefused: "dependencies-refused", BranchEnded: "branch-ended"}
+    return "SKIPPED", rules.get(type(error), "project-not-configured")
 
 
 def _write_early_verdict(

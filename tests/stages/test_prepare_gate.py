@@ -23,6 +23,7 @@ from ci_scripts.stages.opening import forget_earlier_run
 from ci_scripts.stages.prepare_gate import prepare_gate
 from ci_scripts.verdict.run_facts import read_run_facts
 from ci_scripts.workspace import RUN_ID_VARIABLE, Workspace, read_json
+from tests.fakes.fake_openstack import PROJECT, FakeSite, driver_files
 from tests.repositories import DRIVER, ENVIRONMENT, NEUTRON, Remote, Waits, change_ref, make_settings, write_config
 
 RUN_ID = "20260131T120000Z-1a2b3c"
@@ -310,3 +311,19 @@ def test_command_names_a_server_that_cannot_be_reached(site: Site) -> None:
         site.prepare_change(settings, change)
     assert getattr(caught.value, "exit_code", None) == 3
     assert time.monotonic() - started < 20
+
+
+def test_a_change_to_ci_yaml_and_the_hooks_is_not_used_for_its_own_run(fake_site: FakeSite) -> None:
+    """The CI's configuration is kept beside the driver, and a change to both is tested with the operator's copy."""
+    owned = fake_site.folder / "owned"
+    script = f"#!/bin/sh\ntouch {owned}\nexit 1\n"
+    scripts = ("pre_test_hook.sh", "gate_hook.sh", "post_test_hook.sh")
+    evil = json.dumps({"name": "Evil CI", "gate": {"timeout_minutes": 1}, "projects": {}})
+    change = {"ci.yaml": evil, "environment.sh": script, **{f"devstack-hooks/{name}": script for name in scripts}}
+    fake_site.use_driver(driver_files(), change)
+    done = fake_site.command("ci-run-job", *fake_site.change_flags())
+    assert done.exit_code == 0, done.errors
+    assert (fake_site.workspace.src / PROJECT / "ci.yaml").read_text() == evil
+    run = fake_site.workspace.read_run()
+    assert run["config"] == str(fake_site.config) and "Evil CI" not in json.dumps(run["settings"])
+    assert not owned.exists()
