@@ -118,7 +118,9 @@ def _among_builds(server: Server, asked: Asked) -> int | None:
 
 
 def _is_ours(parameters: Mapping[str, str], asked: Asked) -> bool:
-    return all(parameters.get(name) == value for name, value in asked.parameters.items())
+    """By the change where there is one: a server may fill in the rest."""
+    names = [name for name in (NUMBER, PATCH_SET) if name in asked.parameters] or list(asked.parameters)
+    return all(parameters.get(name) == asked.parameters[name] for name in names)
 
 
 def _pause(waiting: Waiting, deadline: float, what: str) -> None:

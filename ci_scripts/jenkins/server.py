@@ -172,7 +172,7 @@ class Server:
 
     @contextlib.contextmanager
     def _asking(self, what: str, right: str) -> Iterator[None]:
-        import jenkins
+        import jenkins  # type: ignore[import-untyped]
 
         try:
             with self.client.doing(what, right):

@@ -11,6 +11,7 @@ from ci_scripts.comment_parsers import is_shown
 from ci_scripts.credentials import NoPassword, read_password
 from ci_scripts.errors import CIError
 from ci_scripts.operate.examination import Finding, Site
+from ci_scripts.operate.jenkins_examination import examine_jenkins
 from ci_scripts.settings import command_environment
 
 if TYPE_CHECKING:
@@ -83,18 +84,17 @@ def _history(site: Site) -> Iterator[Finding]:
         yield Finding("history", False, error.what, error.next_step or "see that the database answers")
 
 
-def _queues(site: Site) -> Iterator[Finding]:
-    """Passwords only: what Jenkins and Zuul answer is seen when something is asked for."""
-    for name in ("jenkins", "zuul"):
-        section = getattr(site.settings, name)
-        if section is None:
-            continue
-        try:
-            good = read_password(section, site.environment) is not None
-            text, mend = (section.url, "") if good else (f"{section.url}, no password", f"name it in {name}:")
-            yield Finding(name, good, text, mend)
-        except NoPassword as error:
-            yield Finding(name, False, f"{section.url}: {error}", f"provide it, or correct {name}.{error.key}")
+def _zuul(site: Site) -> Iterator[Finding]:
+    """Its token only: what Zuul answers is seen when something is asked for."""
+    section = site.settings.zuul
+    if section is None:
+        return
+    try:
+        good = read_password(section, site.environment) is not None
+        text, mend = (section.url, "") if good else (f"{section.url}, no password", "name it in zuul:")
+        yield Finding("zuul", good, text, mend)
+    except NoPassword as error:
+        yield Finding("zuul", False, f"{section.url}: {error}", f"provide it, or correct zuul.{error.key}")
 
 
-_LOOKS: tuple[Callable[[Site], Iterator[Finding]], ...] = (_contacts, _gerrit, _logs, _history, _queues)
+_LOOKS: tuple[Callable[[Site], Iterator[Finding]], ...] = (_contacts, _gerrit, _logs, _history, examine_jenkins, _zuul)
