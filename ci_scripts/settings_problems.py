@@ -114,7 +114,8 @@ def _shown(value: Any) -> str:
 def _pattern_text(path: Path, value: Any) -> str:
     if path == ("name",):
         return f"must end in ' CI' as the Gerrit account's full name does, not {_shown(value)}"
-    if path[-1:] in (("environment",), ("password_environment",)):
+    # The name of a variable is a value ("environment: NAME") or a key ("environment: {NAME: value}").
+    if {"environment", "password_environment"}.intersection(path[-2:]):
         return f"must be the name of an environment variable, not {_shown(value)}"
     return f"must be lower-case letters, digits and dashes, not {_shown(value)}"
 

@@ -41,8 +41,10 @@ def ready_for_tests(context: GateContext) -> Iterator[UnitTestRunner]:
         shards = gate.placeholders(context)
         with record.step("ask the probes"):
             probes.require_green(context, shards)
-        # A driver under test is not in the environment yet; any other project under test is built into it.
-        notes["with_change"] = context.run["change"]["project"] != context.settings.driver.project
+        # A driver under test is not in the environment yet, but what its own tests need is read from it; any other
+        # project under test is built into it.
+        changed = context.run["change"]["project"]
+        notes["with_change"] = changed != context.settings.driver.project or changed == environment.project_of(context)
         runner = _prepare(context, shards, Path(folder))
         with Watch(context, shards):
             yield runner

@@ -74,9 +74,9 @@ class Run:
         """ci-run-job for the change at ``ref``, which is refs/changes/NN/N/P."""
         return self.command("ci-run-job", *self._change(repository, ref, project), *more)
 
-    def prepare(self, repository: Path, ref: str) -> None:
+    def prepare(self, repository: Path, ref: str, project: str = DRIVER) -> None:
         """ci-prepare-gate for it."""
-        self.good("ci-prepare-gate", *self._change(repository, ref, DRIVER))
+        self.good("ci-prepare-gate", *self._change(repository, ref, project))
 
     def _change(self, repository: Path, ref: str, project: str) -> list[object]:
         number, patchset = ref.split("/")[-2:]
