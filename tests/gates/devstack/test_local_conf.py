@@ -8,6 +8,7 @@ import pytest
 
 from ci_scripts.errors import ConfigurationError, InfrastructureError
 from ci_scripts.gates.devstack import local_conf
+from ci_scripts.settings import load_settings
 from tests.gates.devstack.made_runs import DRIVER, PASSWORDS, made_context
 
 GOLDEN = Path(__file__).parents[2] / "golden_local_conf"
@@ -183,3 +184,16 @@ def test_every_password_is_set_so_that_devstack_asks_for_none(tmp_path: Path) ->
     lines = local_conf.localrc(made_context(tmp_path, DRIVER_CHANGE, FIXED)).splitlines()
 
     assert {f"{name}={value}" for name, value in PASSWORDS.items()} <= set(lines)
+
+
+def test_the_example_for_an_operator_is_whole() -> None:
+    examples = Path(__file__).parents[3] / "examples"
+
+    settings = load_settings(examples / "ci-devstack.yaml", environment={"HOME": "/nonexistent"})
+
+    assert settings.gate.kind == "devstack"
+    assert set(settings.gate.devstack.services) >= {"key", "q-svc", "tempest"}
+    assert (examples / "networking-example" / "devstack" / "plugin.sh").is_file()
+    words = [word for service in (*settings.services, *settings.checks) for word in service.command]
+    programs = [word.removeprefix("{config_dir}/") for word in words if word.startswith("{config_dir}/")]
+    assert programs and all((examples / program).is_file() for program in programs)
