@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -185,3 +187,29 @@ def test_stack_sh_that_fails_is_named(site: GateSite) -> None:
     assert site.stage("start-gate")["exit_code"] == 3
 
 
+RUN = """
+import os, sys
+from pathlib import Path
+from ci_scripts.gates.devstack_gate import gate, wrapper_run
+from ci_scripts.process_tree import become_subreaper
+from ci_scripts.stages.opening import open_stage
+
+become_subreaper()
+with open_stage("run-gate", Path(sys.argv[1])) as context:
+    gate.start_services(context, os.getpid())
+    try:
+        wrapper_run.run_wrapper(context, wrapper_run.COLLECT_SECONDS + 1.0, lambda: None)
+    finally:
+        gate.stop(context)
+"""
+
+
+def test_the_time_of_the_gate_is_over(site: GateSite) -> None:
+    """ci-run-gate's own limit is minutes: a part of it is called with a second."""
+    site.at("setup_host", f"setsid {SLEEPER} & sleep 600\n")
+    argv = [sys.executable, "-c", RUN, str(site.workspace.root)]
+    done = subprocess.run(argv, env=site.environment(), cwd=site.folder, capture_output=True, text=True, timeout=120)
+    assert "devstack-gate was stopped in '" in done.stderr
+    assert "gate.timeout_minutes (13) is over" in done.stderr
+    assert site.stage("run-gate")["outcome"] == "TIMED_OUT"
+    assert site.left() == []

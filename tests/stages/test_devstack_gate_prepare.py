@@ -46,6 +46,8 @@ def sourced(site: GateSite) -> dict[str, str]:
 def test_the_pinned_commit_is_checked_out_and_the_wrapper_copied_as_jobs_do(site: GateSite) -> None:
     site.prepare()
     assert git(site.layout.checkout, "rev-parse", "HEAD") == site.good
+    known = {"source": site.devstack_gate.url, "ref": site.good, "commit": site.good}
+    assert site.workspace.read_run()["gate"]["devstack_gate"] == known
     for name in SCRIPTS:
         assert (site.layout.checkout / name).is_file()
     assert site.layout.script.name == "safe-devstack-vm-gate-wrap.sh"

@@ -33,10 +33,13 @@ def prepare(context: GateContext) -> Mapping[str, str]:
     with context.record.step("clone devstack-gate"):
         commit = clone.clone(context, layout)
         context.record.say(f"devstack-gate {commit}")
+    wanted = context.settings.gate.devstack_gate
+    # It belongs to what is needed to do the run again; run.json is written when the gate is prepared.
+    context.run["gate"]["devstack_gate"] = {"source": wanted.source, "ref": wanted.ref, "commit": commit}
     with context.record.step("write what the wrapper reads"):
         git = clone.git_cache(context).git
         variables = {
-            **context.settings.gate.devstack_gate.environment,
+            **wanted.environment,
             **environment.wrapper_variables(context, layout),
             **project_variables(context, layout, git, commit),
         }

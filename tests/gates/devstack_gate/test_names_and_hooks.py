@@ -86,3 +86,13 @@ def test_the_end_of_a_log(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo.txt")
     for name in ("cut.gz", "link.txt", "fifo.txt", "missing.txt"):
         assert tail_of(tmp_path / name) is None
+
+
+def test_the_example_is_a_right_configuration() -> None:
+    from ci_scripts.settings import load_settings
+
+    example = installed_file("devstack-hooks/gate_hook.sh").parents[1] / "examples" / "ci-devstack-gate.yaml"
+    settings = load_settings(example, environment={"HOME": "/nonexistent"})
+    assert settings.gate.kind == "devstack-gate"
+    assert settings.gate.devstack_gate.ref.startswith("9cfd5cc")
+    assert settings.gate.devstack_gate.environment == {"OVERRIDE_ENABLED_SERVICES": "key,mysql,rabbit,q-svc,tempest"}
