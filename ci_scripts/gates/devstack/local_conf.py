@@ -112,6 +112,9 @@ def _node_lines(context: GateContext, dest: Path) -> list[str]:
     ]
     if "g-api" not in wanted.services:
         lines.append("DOWNLOAD_DEFAULT_IMAGES=False")
+    if "n-api" not in wanted.services:
+        # Neutron would look for Nova's endpoint at each change of a port.
+        lines += ["Q_NOTIFY_NOVA_PORT_STATUS_CHANGES=False", "Q_NOTIFY_NOVA_PORT_DATA_CHANGES=False"]
     if not set(OVN_SERVICES) & set(wanted.services):
         # DevStack's default agent is OVN's, which would be built from source although nobody starts it.
         lines += ["Q_AGENT=openvswitch", "Q_ML2_TENANT_NETWORK_TYPE=vxlan"]

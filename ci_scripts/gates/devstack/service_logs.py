@@ -21,8 +21,10 @@ JOURNAL_SECONDS = 180.0
 # Neutron's API server: as a WSGI application, and before that as neutron-server, under the old and the newer name.
 NEUTRON_SERVERS = ("neutron-api", "q-svc", "neutron-server")
 _UNIT = re.compile(r"devstack@([A-Za-z0-9_.-]+)\.service")
-# stack.sh's own log is ours already (stack.log); it writes it again below LOGDIR, with the date in its name.
-_WANTED = re.compile(r".*\.(?:log|txt|conf|ini)(?:\.\d{4}-\d{2}-\d{2}[-\d]*)?|.*\.summary.*|worlddump.*")
+# stack.sh's own log is ours already (stack.log); what it writes below LOGDIR has the date in its name.
+_WANTED = re.compile(
+    r"(?!stack\.sh\.log\.[-\d]+$).*\.(?:log|txt|conf|ini)(?:\.\d{4}-\d{2}-\d{2}[-\d]*)?|.*\.summary.*|worlddump.*"
+)
 
 
 def shard_logs(context: GateContext) -> Path:

@@ -140,6 +140,30 @@ def test_when_the_time_is_up_everything_below_ends(tmp_path: Path) -> None:
     assert not processes_about(tmp_path)
 
 
+# As sudo with its own terminal (use_pty): the command is in another session, and our signals do not reach it.
+SUDO = """#!/usr/bin/env bash
+[[ $1 == -n ]] || exit 99
+while [[ $1 != -- ]]; do shift; done
+exec setsid "${@:2}"
+"""
+
+
+def test_what_sudo_keeps_from_our_signals_ends_all_the_same(tmp_path: Path) -> None:
+    context = context_for(tmp_path, ME)
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "sudo").write_text(SUDO)
+    (tmp_path / "bin" / "sudo").chmod(0o755)
+    context = replace(context, env={"PATH": f"{tmp_path}/bin:/usr/bin:/bin"})
+    user = replace(StackUser.of(context), way="sudo")
+    words = ["bash", "-c", HANGS, "hangs", str(tmp_path / "began")]
+
+    done = run_guarded(context, user, words, tmp_path, timeout=3, log=tmp_path / "log")
+
+    assert (done.stopped_because or "").startswith("its time was up")
+    assert (tmp_path / "began").exists()
+    wait_for(lambda: not processes_about(tmp_path), "everything below sudo is gone")
+
+
 @pytest.mark.parametrize("how", ["closed", "killed", "signal"])
 def test_the_guard_ends_all_when_nobody_waits_for_it_any_more(tmp_path: Path, how: str) -> None:
     argv = [sys.executable, "-I", "-c", GUARD.read_text(), "1.0", str(tmp_path)]

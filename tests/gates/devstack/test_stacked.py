@@ -172,6 +172,8 @@ def test_logs_are_plain_bounded_files_without_secrets(tmp_path: Path, monkeypatc
     (logs / "stolen.log").symlink_to("/etc/passwd")
     os.mkfifo(logs / "fifo.log")
     (logs / "core").write_text("not a log")
+    (logs / "stack.sh.log.2026-01-31-120000").write_text("what logs/gate/stack.log has already")
+    (logs / "stack.sh.log.2026-01-31-120000.summary.2026-01-31-120000").write_text("Starting Neutron")
 
     service_logs.collect_all(context, StackUser.of(context), tmp_path / "stack")
 
@@ -179,6 +181,7 @@ def test_logs_are_plain_bounded_files_without_secrets(tmp_path: Path, monkeypatc
     assert {str(path.relative_to(target)) for path in target.rglob("*") if path.is_file()} == {
         "big.log",
         "deep/er/error.log",
+        "stack.sh.log.2026-01-31-120000.summary.2026-01-31-120000",
     }
     assert (target / "deep/er/error.log").read_text() == "RABBIT_PASSWORD=***\n"
     text = (target / "big.log").read_text()
