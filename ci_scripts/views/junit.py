@@ -9,6 +9,7 @@ from __future__ import annotations
 from xml.etree import ElementTree
 
 from ci_scripts.verdict.outcomes import TestOutcome
+from ci_scripts.verdict.run_facts import UNIT_TESTS
 from ci_scripts.verdict.tests_file import class_of, utc_text
 from ci_scripts.views.clean_text import for_markup, shortened, what_happened
 from ci_scripts.views.run_report import RunReport
@@ -28,7 +29,7 @@ def render_junit(report: RunReport) -> str:
     suite = ElementTree.SubElement(
         root,
         "testsuite",
-        name="tempest",
+        name="tempest" if report.facts.stage(UNIT_TESTS) is None else "unit-tests",
         tests=str(counts["total"]),
         failures=str(sum(test.status == "failed" and test.id not in flaky for test in tests)),
         errors=str(counts["incomplete"]),

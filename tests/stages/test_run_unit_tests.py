@@ -109,7 +109,9 @@ def test_all_pass_with_the_driver_and_a_controller_for_each_worker(site: FakeSit
     assert len(set.union(*of_worker.values())) == len(of_worker)
     assert verdict(site) == ("passed", "SUCCESS", "nobody", 0)
     assert "needed-by-tests==1.0" in site.workspace.packages_txt.read_text()
-    assert (site.workspace.report_dir / "junit.xml").read_text().count(f'classname="{CLASS}"') == len(tests)
+    junit = (site.workspace.report_dir / "junit.xml").read_text()
+    assert junit.count(f'classname="{CLASS}"') == len(tests)
+    assert 'testsuite name="unit-tests"' in junit
     assert site.trials() == []
 
 
