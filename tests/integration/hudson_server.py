@@ -1,7 +1,7 @@
 """A real Hudson, Jenkins' sibling: what HUDSON_START names is started on a free port with a home of its own.
 
-A test gets ``real_hudson`` by naming this in ``pytest_plugins``; it is started once for all tests of a process, and only
-if one asks for it. It listens on every interface with no security switched on, so it is stopped whatever happens.
+A test gets ``real_hudson`` by naming this in ``pytest_plugins``; it is started once for all tests of a process, and
+only if one asks for it. It listens on every interface with no security switched on, so it is stopped whatever happens.
 
 It has Jenkins' job XML, remote API and executor, and no plug-ins: triggers, wrappers and publishers of plug-ins are
 dropped from what it is given, and Pipeline jobs do not exist.

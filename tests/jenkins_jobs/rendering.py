@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 DEFINITIONS = ROOT / "jenkins-jobs"
+BIN = Path(sys.executable).parent
 GOLDEN = ROOT / "tests" / "golden_jobs"
 # By the name of their folder in GOLDEN.
 PROJECTS = {
@@ -23,7 +26,7 @@ SECONDS = 120
 
 def render(project: Path, folder: Path) -> dict[str, str]:
     """config.xml by name of the job, written below ``folder`` by jenkins-jobs."""
-    argv = [str(Path(sys.executable).parent / "jenkins-jobs"), "--log_level", "error", "test", "--config-xml"]
+    argv = [str(BIN / "jenkins-jobs"), "--log_level", "error", "test", "--config-xml"]
     argv += ["-o", str(folder), f"{DEFINITIONS}:{project}"]
     done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=SECONDS)
     assert done.returncode == 0, done.stdout
@@ -59,12 +62,42 @@ class Job:
         """The shell scripts of a freestyle job, in order."""
         return [command.text or "" for command in self.xml.iterfind("builders/hudson.tasks.Shell/command")]
 
+    @property
+    def scripts(self) -> list[str]:
+        """Every shell script of either form, in order."""
+        if not self.is_pipeline:
+            return self.steps
+        found = re.findall(r"script: (?:'''(.*?)'''|\"(.*?)\"|'([^']*)')", self.groovy, re.DOTALL)
+        return [re.sub(r"\\\n\s*", "", "".join(one)).replace("\\\\", "\\") for one in found]
+
+    def commands(self) -> list[list[str]]:
+        """Every call of a ci-* command with its arguments, in order."""
+        return [call for script in self.scripts for line in _lines(script) for call in _calls(line)]
+
     def parameters(self) -> list[str]:
         return [found.text or "" for found in self.xml.iter("name") if (found.text or "").isupper()]
 
     def labels(self) -> set[str]:
         assigned = self.xml.findtext("assignedNode")
         return {assigned} if assigned else set(re.findall(r"\bnode\('([^']*)'\)", self.groovy))
+
+
+def _lines(script: str) -> list[str]:
+    joined = script.replace("\\\n", " ")
+    return [line for line in map(str.strip, joined.splitlines()) if "ci-" in line and not line.startswith("#")]
+
+
+def _calls(line: str) -> Iterator[list[str]]:
+    lexer = shlex.shlex(line, posix=True, punctuation_chars=True)
+    lexer.whitespace_split = True
+    call: list[str] = []
+    for word in [*lexer, ";"]:
+        if set(word) <= set("();<>|&") or word in ("then", "fi"):
+            if call and call[0].startswith("ci-") and "/" not in call[0]:
+                yield call
+            call = []
+        else:
+            call.append(word)
 
 
 def rendered(project: Path, folder: Path) -> list[Job]:
