@@ -13,6 +13,7 @@ import pytest
 
 from tests.fakes.fake_openstack import CLASS, PROJECT, FakeIndex
 from tests.fakes.standin_devstack_gate.site import GateSite
+from tests.repositories import Remote, git
 
 SERVER = "import http.server, sys; http.server.test(http.server.SimpleHTTPRequestHandler, port=int(sys.argv[1]))"
 CONTROLLER = {
@@ -164,3 +165,40 @@ def test_the_cis_own_patch_is_in_what_is_tested(site: GateSite) -> None:
     done = site.command("ci-run-gate")
     assert done.exit_code == 0, done.errors
     assert "PATCHED" in (site.layout.dest / "fake-driver" / "fake_driver.py").read_text()
+
+
+def test_a_control_run_has_the_branches_alone(site: GateSite) -> None:
+    done = site.command("ci-prepare-gate", "--config", str(site.config), "--control-run", "--project", PROJECT)
+    assert done.exit_code == 0, done.errors
+    done = site.command("ci-run-gate")
+    assert done.exit_code == 0, done.errors
+    tree = site.layout.dest / "fake-driver"
+    assert git(tree, "rev-parse", "HEAD") == site.driver.tip()
+    assert site.stage("run-tempest")["exit_code"] == 0
+
+
+def test_a_real_zuul_merged_the_change_itself(site: GateSite) -> None:
+    """Its refs are used as they are; a dependency and the branch are in them."""
+    ref = "refs/zuul/master/Z" + "0123456789abcdef" * 2
+    zuul = Remote(site.folder / "zuul" / PROJECT)
+    git(zuul.folder, "fetch", "--quiet", str(site.driver.folder), "refs/changes/01/1/1")
+    git(zuul.folder, "update-ref", ref, "FETCH_HEAD")
+    site.variables |= {
+        "ZUUL_PROJECT": PROJECT,
+        "ZUUL_BRANCH": "master",
+        "ZUUL_CHANGE": "1",
+        "ZUUL_PATCHSET": "1",
+        "ZUUL_REF": ref,
+        "ZUUL_URL": (site.folder / "zuul").as_uri(),
+        "ZUUL_COMMIT": git(zuul.folder, "rev-parse", "FETCH_HEAD"),
+        "ZUUL_CHANGES": f"{PROJECT}:master:refs/changes/01/1/1",
+        "ZUUL_PIPELINE": "check",
+        "ZUUL_UUID": "0123456789abcdef" * 2,
+    }
+    done = site.command("ci-prepare-gate", "--config", str(site.config))
+    assert done.exit_code == 0, done.errors
+    script = site.workspace.environment_sh.read_text()
+    assert f"export ZUUL_REF={ref}" in script and f"export ZUUL_URL={site.variables['ZUUL_URL']}" in script
+    done = site.command("ci-run-gate")
+    assert done.exit_code == 0, done.errors
+    assert (site.layout.dest / "fake-driver" / "doc.txt").exists()

@@ -85,7 +85,7 @@ def _run(
     argv += [str(60_000 * minutes), str(layout.script)]
     layout.console.unlink(missing_ok=True)
     try:
-        return run(
+        done = run(
             argv,
             cwd=layout.root,
             env={**context.env, "PATH": path_without_ours(context.env.get("PATH", os.defpath))},
@@ -97,11 +97,20 @@ def _run(
             secrets=values_to_mask(context.settings, context.secret_values),
             grace=STOP_SECONDS,
         )
-    finally:
-        with aborts.deferred():
-            count = end_left_behind(context)
-            if count:
-                context.record.say(f"the wrapper left {count} processes, which were ended")
+    except BaseException:
+        # The first cause is kept when cleaning up fails as well.
+        with aborts.deferred(), contextlib.suppress(CIError):
+            _end_what_is_left(context)
+        raise
+    with aborts.deferred():
+        _end_what_is_left(context)
+    return done
+
+
+def _end_what_is_left(context: GateContext) -> None:
+    count = end_left_behind(context)
+    if count:
+        context.record.say(f"the wrapper left {count} processes, which were ended")
 
 
 def _clear_up(context: GateContext, layout: WrapperLayout, first: BaseException | None) -> None:
