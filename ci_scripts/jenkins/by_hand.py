@@ -10,11 +10,13 @@ from ci_scripts.errors import ConfigurationError, InfrastructureError
 from ci_scripts.jenkins.builds import Build, one_build
 from ci_scripts.jenkins.job_runner import NUMBER, PATCH_SET
 from ci_scripts.jenkins.server import MOST_BUILDS, Server, parameters_in
+from ci_scripts.views.clean_text import for_terminal
 
 # Without these the test job cannot know which change it is about.
 NEEDED = (NUMBER, PATCH_SET, "GERRIT_PROJECT", "GERRIT_BRANCH", "GERRIT_REFSPEC")
 # A build that is not seen so long after its item left the queue did not begin.
 START_SECONDS = 120.0
+LONGEST_WHY = 300
 
 
 @dataclass(frozen=True)
@@ -86,8 +88,8 @@ def _begun(server: Server, asked: Asked, waiting: Waiting, deadline: float) -> i
             if isinstance(started, dict) and isinstance(started.get("number"), int):
                 return int(started["number"])
             if item.get("why") and item["why"] != why:
-                why = str(item["why"])
-                waiting.tell(f"it waits: {why[:300]}")
+                why = str(item["why"])[:LONGEST_WHY]
+                waiting.tell(f"it waits: {why}")
         elif (number := _among_builds(server, asked)) is not None:
             return number
         else:
@@ -97,9 +99,7 @@ def _begun(server: Server, asked: Asked, waiting: Waiting, deadline: float) -> i
                     f"the build of {asked.job} is neither in the queue nor among the builds.",
                     next_step="see the job's page: it may have been deleted.",
                 )
-        _pause(
-            waiting, deadline, f"the build of {asked.job} still waits in the queue ({why or 'Jenkins says not why'})"
-        )
+        _pause(waiting, deadline, f"the build of {asked.job} still waits in the queue ({why or 'it is not said why'})")
 
 
 def _item(server: Server, asked: Asked) -> Mapping[str, object] | None:
@@ -125,8 +125,9 @@ def _is_ours(parameters: Mapping[str, str], asked: Asked) -> bool:
 
 def _pause(waiting: Waiting, deadline: float, what: str) -> None:
     if time.monotonic() > deadline:
+        said = for_terminal(what, one_line=True)
         raise InfrastructureError(
-            f"{what} after {waiting.longest / 60:.0f} minutes, and is not waited for any more.",
+            f"{said} after {waiting.longest / 60:.0f} minutes, and is not waited for any more.",
             next_step="see it with 'ci-operate jenkins builds'.",
         )
     time.sleep(waiting.poll)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from ci_scripts.retriggers.runner import RunnerFailed
+from ci_scripts.views.clean_text import for_terminal
 
 
 class JenkinsFailed(RunnerFailed):
     """Jenkins could not be asked, or said no. ``status`` is that of its answer, 0 where there was none."""
 
     def __init__(self, what: str, *, next_step: str = "", everything: bool = False, status: int = 0) -> None:
-        super().__init__(what, next_step=next_step, everything=everything)
+        # Names of jobs and what a server says may hold anything.
+        super().__init__(for_terminal(what, one_line=True), next_step=next_step, everything=everything)
         self.status = status
 
 

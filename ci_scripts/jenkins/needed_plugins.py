@@ -62,4 +62,4 @@ def _of_classes(names: Iterable[str]) -> set[str]:
 
 def _of_script(element: ElementTree.Element) -> set[str]:
     text = element.text or ""
-    return {plugin for step, plugin in STEPS.items() if re.search(rf"(?m)^\s*{step}\s*[({{'\"]", text)}
+    return {plugin for step, plugin in STEPS.items() if re.search(rf"(?m)(?:^|[{{;])\s*{step}\s*[({{'\"]", text)}

@@ -14,6 +14,7 @@ from ci_scripts.jenkins.job_xml import NotAJob
 from ci_scripts.jenkins.pauses import read_pauses
 from ci_scripts.jenkins.sent_record import Sent, read_sent, write_sent
 from ci_scripts.jenkins.server import Server
+from ci_scripts.views.clean_text import for_terminal
 
 SHOWN = 20
 
@@ -113,4 +114,4 @@ def _step(entry: Compared) -> Step:
 
 def _few(names: list[str]) -> str:
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + more
+    return for_terminal(", ".join(names[:SHOWN]), one_line=True) + more

@@ -21,9 +21,7 @@ WOULD = {"made": "would make", "changed": "would change", "deleted": "would dele
 @click.command(epilog="Example: ci-operate jenkins update --config ci.yaml --dry-run")
 @with_only
 @click.option("--dry-run", is_flag=True, help="Only tell what would be done.")
-@click.option(
-    "--delete-old", is_flag=True, help="Delete jobs that were made from definitions and are in none any more."
-)
+@click.option("--delete-old", is_flag=True, help="Delete jobs that are in no definition any more.")
 @click.option(
     "--take-over", is_flag=True, help="Replace jobs of these names that Jenkins Job Builder did not make, too."
 )
@@ -41,7 +39,8 @@ def command(
     """Render the definitions with Jenkins Job Builder and send the jobs that are not there or differ.
 
     All are rendered before anything is changed: a mistake in them changes nothing. What an operator or pause disabled
-    stays disabled. Nothing is deleted without --delete-old.
+    stays disabled. Nothing is deleted without --delete-old; with it jobs that were sent from here and are in no
+    definition any more, or with --only all such jobs of Jenkins Job Builder with these names.
 
     Exit code 0: the jobs are as the definitions say, or what would be done was told. 2: ci.yaml or a definition is
     wrong, or a job is not ours to replace; nothing was changed. 3: Jenkins could not be asked, or refused some jobs.
@@ -50,13 +49,16 @@ def command(
     definitions = site.definitions()
     wanted = only_chosen(definitions, patterns)
 
+    from ci_scripts.jenkins.sent_record import read_sent
     from ci_scripts.jenkins.updating import Plan, carry_out, old_jobs, plan_update
     from ci_scripts.journal import only_one
 
     with only_one(site.notes, "update of these jobs"):
         plan = plan_update(site.server, wanted, site.notes, take_over=take_over)
         if delete_old:
-            plan = Plan(plan.compared, old_jobs(site.server, definitions, chosen_by(patterns)))
+            # Other people's definitions may be on the same server: without a pattern only what was sent from here.
+            chosen = chosen_by(patterns) if patterns else read_sent(site.notes).__contains__
+            plan = Plan(plan.compared, old_jobs(site.server, definitions, chosen))
         if dry_run:
             steps = plan.steps()
         else:

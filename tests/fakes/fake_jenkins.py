@@ -156,7 +156,7 @@ class FakeJenkins:
     def _create(self, place: str, name: str, body: bytes) -> Answer:
         folder = "/".join(place.split("/job/")[1:])
         whole = f"{folder}/{name}" if folder else name
-        if folder and folder not in self.jobs:
+        if folder and not (folder in self.jobs and self.jobs[folder].is_folder):
             return NOT_FOUND
         if whole in self.jobs:
             return 400, "", {"X-Error": f"A job already exists with the name {name}"}
@@ -237,7 +237,11 @@ class FakeJenkins:
             return 302, "", {"Location": f"{self.url}{_path(job.name)}/{number}/"}
         if verb.startswith("artifact/"):
             content = build.artifacts.get(unquote(verb.removeprefix("artifact/")))
-            return NOT_FOUND if content is None else (200, content.decode(), {"Content-Type": "text/plain"})
+            return (
+                NOT_FOUND
+                if content is None
+                else (200, content.decode(errors="replace"), {"Content-Type": "text/plain"})
+            )
         build.looks += 1
         if self.looks and build.looks >= self.looks:
             build.ended = True
@@ -246,7 +250,11 @@ class FakeJenkins:
 
     def _job(self, job: FakeJob) -> dict[str, Any]:
         if job.is_folder:
-            return {"_class": "com.cloudbees.hudson.plugins.folder.Folder", "name": job.name, "fullName": job.name}
+            return {
+                "_class": "com.cloudbees.hudson.plugins.folder.Folder",
+                "name": job.name.rpartition("/")[2],
+                "fullName": job.name,
+            }
         built = sorted((one for one in self.builds if one.number and one.job == job.name), key=lambda one: -one.number)
         builds = [build.as_json(f"{self.url}{_path(job.name)}/") for build in built]
         if job.earlier:
