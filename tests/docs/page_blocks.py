@@ -1,8 +1,9 @@
 """The code blocks and commands of a page in Markdown.
 
-A ``console`` block is run by the tests: a line that begins with "$ " is a command ("> " goes on with it), what follows
-is what it prints, where "..." stands for anything, and times, run ids and ports need not be the same. ``$ echo $?`` shows the exit code of the command before.
-A block with a caption that begins with "Needs" is not run; the caption says why.
+A ``console`` block is run by the tests: a line that begins with "$ " is a command ("> " goes on with it). What follows
+is what it prints, where "..." stands for anything, and times, run ids and ports need not be the same.
+``$ echo $?`` shows the exit code of the command before. A block with a caption that begins with "Needs" is not run;
+the caption says why.
 """
 
 from __future__ import annotations
@@ -144,7 +145,8 @@ def our_commands(text: str) -> Iterator[tuple[int, str]]:
                 if re.match(r"ci-[a-z]+(?:-[a-z]+)+\s|ci-operate\s", words + " "):
                     yield number, words
     for number, line in enumerate(text.splitlines(), 1):
-        for found in re.findall(r"`(ci-(?:[a-z]+-[a-z-]+|operate)(?: [^`]*)?)`", line):
+        # Jobs and labels have such names, too: in a sentence only what has options is surely a command.
+        for found in re.findall(r"`(ci-operate [^`]*|ci-[a-z-]+ [^`]*--[^`]*)`", line):
             yield number, found
 
 

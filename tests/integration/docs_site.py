@@ -32,7 +32,7 @@ TESTS = {
     f"{NETWORKS}.test_show_network": "driver",
     f"{PORTS}.test_create_update_delete_port": "pass",
 }
-BROKEN = {f"{NETWORKS}.test_show_network": "fail"}
+BROKEN_DRIVER = f"class FakeDriver:\n    behaviour = {{'{NETWORKS}.test_show_network': 'fail'}}\n"
 SECONDS = 300
 
 
@@ -58,7 +58,7 @@ class DocsSite:
         files["pyproject.toml"] = files["pyproject.toml"].replace("fake-driver", "networking-example")
         self.remote.commit(files)
         self.remote.change(1, 1, {"networking_example.txt": "a word\n"})
-        self.remote.change(2, 1, {"fake_driver.py": f"class FakeDriver:\n    behaviour = {BROKEN!r}\n"})
+        self.remote.change(2, 1, {"fake_driver.py": BROKEN_DRIVER})
 
     def _fill_gerrit(self) -> None:
         self.gerrit.add_account(ACCOUNT, NAME, may_vote=VERIFIED)
@@ -102,8 +102,7 @@ class DocsSite:
         return {**variables, **own, "PYTHONDONTWRITEBYTECODE": "1", "LANG": "C.UTF-8", "TZ": "UTC"}
 
     def run(self, command: str) -> tuple[int, list[str]]:
-        """Exit code and what was printed, standard output and errors as they come, with the servers' addresses as the
-        pages have them and without this folder's name."""
+        """Exit code and what was printed, with the addresses that the pages have and without this folder's name."""
         done = subprocess.run(
             ["bash", "-c", command],
             cwd=self.folder,
@@ -134,6 +133,14 @@ class DocsSite:
         ):
             code, printed = self.run(command)
             assert code == 0, printed
+
+    def copy_of_the_demo(self) -> None:
+        """``examples/ci.yaml`` and ``.demo/``, where the README has them; change 4 breaks a test there, too."""
+        for name in ("examples", ".demo"):
+            (self.folder / name).mkdir()
+        (self.folder / "examples" / "ci.yaml").write_text((self.folder / "ci.yaml").read_text())
+        (self.folder / ".demo" / "networking-example.git").symlink_to(self.remote.folder)
+        self.remote.change(4, 1, {"fake_driver.py": BROKEN_DRIVER})
 
     def left(self) -> list[str]:
         return self.openstack.left()

@@ -84,7 +84,6 @@ NOT_RUN: dict[tuple[str, str], list[str]] = {
     ("docs/operate.md", "Needs the name that retract-votes printed"): [
         "ci-operate retrigger --withdrawal 20260131T120000Z-1a2b3c"
     ],
-    ("docs/what-now.md", "Needs your Jenkins"): ["ci-operate jenkins pause", "ci-operate jenkins resume"],
     ("docs/zuul.md", "Needs your Zuul"): [
         "zuul-client encrypt --tenant example-networks --project ci-config --infile gerrit-http-password"
     ],
