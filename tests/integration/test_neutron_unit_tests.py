@@ -14,7 +14,7 @@ from tests.integration.gate_runs import EXAMPLES, NEUTRON, Run, configuration
 pytest_plugins = ["tests.integration.gate_fixtures"]
 pytestmark = pytest.mark.gate
 
-# Seventeen tests on which the two changes differ, of the 1,500 that the example's regex selects.
+# Seventeen of the 1,590 tests that the regex of the example selects.
 PART = r"\.test_plugin\.(TestMl2BasicGet|TestMl2V2HTTPResponse|TestExternalNetwork)\."
 
 
