@@ -72,7 +72,7 @@ def forget_later_stages(workspace: Workspace, name: str) -> None:
     if name not in IN_ORDER:
         return
     later = IN_ORDER[IN_ORDER.index(name) + 1 :]
-    for stale in ("run-gate", *later):
+    for stale in ("run-gate", "run-unit-tests", *later):
         (workspace.stages_dir / f"{stale}.json").unlink(missing_ok=True)
     # They were made for failures of the run as it was; run-gate may ask for others now.
     _delete(workspace.trials)

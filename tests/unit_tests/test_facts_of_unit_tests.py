@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
+from ci_scripts.stages.opening import forget_later_stages
 from ci_scripts.verdict.gate_runs import GateRun, read_case
 from ci_scripts.verdict.proof import ProofItem, gather_proof
 from ci_scripts.verdict.run_facts import UNIT_TESTS, read_run_facts
 from ci_scripts.verdict.symptoms import symptoms_of
+from ci_scripts.workspace import Workspace
 from tests.verdict.made_workspaces import stage_file, stream_files, write
 
 DRIVER = "example/networking-example"
@@ -63,6 +65,14 @@ def test_a_worker_takes_the_place_of_a_shard(tmp_path: Path) -> None:
     # Two workers have run them; a trial needs the services of both.
     assert workspace(tmp_path).shards == 2
     assert workspace(tmp_path / "one", statuses={"a.A.test_a": "passed"}).shards == 1
+
+
+def test_a_gate_in_the_same_workspace_begins_anew(tmp_path: Path) -> None:
+    workspace(tmp_path)
+    forget_later_stages(Workspace(tmp_path), "run-gate")
+    run = read_case(tmp_path).run
+    assert run.facts.stage(UNIT_TESTS) is None
+    assert run.tests.tests == ()
 
 
 def test_loaded_in_some_starts(tmp_path: Path) -> None:
