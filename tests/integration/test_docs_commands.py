@@ -6,6 +6,7 @@ commands, run or not, are compared with the commands by tests/docs/test_pages.py
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -102,3 +103,29 @@ def test_what_is_not_run_is_listed_here_with_its_reason() -> None:
             if block.not_run:
                 found.setdefault((name_of(page), block.not_run), []).extend(each.command for each in shown(block))
     assert found == NOT_RUN
+
+
+# Pages with calls of ours in other blocks than console's: only their options are compared, and why.
+ONLY_OPTIONS = {
+    "README.md": "run by test_docs_readme.py; make's targets run on a real gate in test_job.py and test_by_hand.py",
+    "docs/devstack-gate.md": "needs a node of devstack-gate; tests/stages/test_devstack_gate.py has a stand-in for it",
+    "docs/devstack.md": "needs a node of DevStack; tests/stages/test_devstack_kind.py has a stand-in for it",
+    "docs/jenkins-jobs.md": "steps of a Jenkins job; run by tests/integration/test_jobs_on_hudson.py",
+    "docs/operate-jenkins.md": "needs a Jenkins with jobs; tests/operate/test_jenkins*.py have a stand-in for it",
+    "docs/prepare-gate.md": "needs changes in Gerrit that depend on others; tests/stages/test_prepare_gate.py makes them",
+    "docs/stages/index.md": "a picture of the stages",
+    "docs/trusted-side.md": "steps of a Jenkins job, with its variables; run by tests/stages/test_summarize_from.py",
+    "docs/unit-tests.md": "needs Neutron's source; run by tests/integration/test_neutron_unit_tests.py",
+}
+
+
+CALL = re.compile(r"\s*(?:\$ |exec )?ci-(?:[a-z]+-[a-z]+|operate )")
+
+
+def test_calls_that_are_not_run_are_on_pages_that_are_listed_here() -> None:
+    found = set()
+    for page in pages():
+        elsewhere = [block for block in blocks(page.read_text(encoding="utf-8")) if block.language != RUN]
+        if any(CALL.match(line) for block in elsewhere for line in block.lines):
+            found.add(name_of(page))
+    assert found <= set(ONLY_OPTIONS)
