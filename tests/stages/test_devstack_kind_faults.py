@@ -191,3 +191,18 @@ def test_start_before_install(site: DevstackSite) -> None:
 
     assert done.exit_code == 2
     assert "run ci-install-driver first" in done.paragraph("ci-start-gate")
+
+
+def test_an_option_that_devstack_cannot_take_leaves_nothing_behind(site: DevstackSite) -> None:
+    options = {"ml2": {"mechanism_drivers": "logger,fake"}, "ml2_type_flat": {"flat_networks": "*"}}
+    driver = {"project": "example/fake-driver", "source": site.driver.url, "neutron_config": {"ml2_conf.ini": options}}
+    site.configure(driver=driver)
+    site.prepare()
+
+    done = site.site.command("ci-install-driver")
+
+    assert done.exit_code == 2
+    assert "[ml2_type_flat] flat_networks" in done.paragraph("ci-install-driver")
+    # The services that it had started by hand are ended again.
+    assert site.site.services()["controller"]["state"] == "stopped"
+    assert site.site.left() == []

@@ -6,6 +6,7 @@ from __future__ import annotations
 import configparser
 import os
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -134,3 +135,45 @@ def test_bash_reads_each_variable_as_ci_yaml_has_it(tmp_path: Path) -> None:
 def yaml_plain(values: dict[str, str]) -> str:
     quoted = (name + ': "' + re.sub(r'(["\\])', r"\\\1", value) + '"' for name, value in values.items())
     return "{" + ", ".join(quoted) + "}"
+
+
+LOOK = """\
+TOP_DIR=$PWD
+source "$TOP_DIR/functions"
+GetDistro
+extract_localrc_section "$TOP_DIR/local.conf" "$TOP_DIR/localrc" "$TOP_DIR/.localrc.auto"
+source "$TOP_DIR/stackrc"
+echo "= $ENABLED_SERVICES $DEST $LOGDIR $RECLONE"
+echo "= $DEVSTACK_PLUGINS ${GITREPO[networking-example]} ${GITBRANCH[networking-example]}"
+echo "= $NEUTRON_REPO $NEUTRON_BRANCH ${GITREPO[oslo.config]} ${GITBRANCH[oslo.config]} $LIBS_FROM_GIT"
+echo "= $Q_ML2_PLUGIN_MECHANISM_DRIVERS $Q_AGENT $DOWNLOAD_DEFAULT_IMAGES"
+"""
+
+
+def test_devstacks_stackrc_understands_the_whole_of_it(devstack: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "devstack"
+    shutil.copytree(devstack, copy, symlinks=True)
+    more = (
+        "gate: {kind: devstack, devstack: {localrc: {HOST_IP: 192.0.2.1}}}\n"
+        "projects:\n  openstack/neutron: {url: https://git.example.org/openstack/neutron}\n"
+        "  openstack/oslo.config: {url: https://git.example.org/openstack/oslo.config}\n"
+        f"{DRIVER}  neutron_config: {{ml2_conf.ini: {{ml2: {{mechanism_drivers: 'logger,example'}}}}}}\n"
+    )
+    checkouts = {"openstack/neutron": "stable/2026.1", "openstack/oslo.config": "master", **FIXED}
+    (copy / "local.conf").write_text(local_conf.local_conf(made_context(tmp_path / "made", more, checkouts)))
+
+    done = subprocess.run(
+        ["bash", "-c", LOOK],
+        cwd=copy,
+        env={"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "HOME": str(tmp_path)},
+        timeout=60,
+        capture_output=True,
+        text=True,
+    )
+
+    assert [line for line in done.stdout.splitlines() if line.startswith("= ")] == [
+        "= key,mysql,rabbit,q-svc,tempest /opt/stack /opt/stack/logs False",
+        "= ,networking-example /opt/stack/networking-example master",
+        "= /opt/stack/neutron stable/2026.1 /opt/stack/oslo.config master oslo.config",
+        "= logger,example openvswitch False",
+    ], done.stderr
