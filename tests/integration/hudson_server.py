@@ -72,6 +72,10 @@ class RealHudson:
     def url(self) -> str:
         return f"http://{HOST}:{self.port}"
 
+    def workspaces(self, *below: str) -> list[Path]:
+        """What fits one of these patterns in the workspace of any job."""
+        return [path for one in below for path in (self.folder / "home" / "jobs").glob(f"*/workspace/{one}")]
+
     def ask(self, path: str) -> Any:
         """What the remote API says at ``path``, as JSON; None where there is nothing (yet)."""
         answer = requests.get(f"{self.url}/{path}/api/json", timeout=SECONDS)

@@ -9,6 +9,7 @@ Lock, time-out, time stamps, descriptions, NOT_BUILT, ABORTED and Pipeline canno
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -150,6 +151,9 @@ class Site:
 def site(tmp_path: Path, real_hudson: RealHudson, driver_repository: Path, cache: Path) -> Iterator[Site]:
     with FakeGerrit() as gerrit:
         yield Site(tmp_path, real_hudson, gerrit, driver_repository, cache)
+    for environments in real_hudson.workspaces("environments", "trials/*/environments"):
+        # Looking through its files takes half a minute.
+        shutil.rmtree(environments)
     assert left_behind(real_hudson.folder, keep=frozenset({real_hudson.pid})) == []
 
 
