@@ -52,6 +52,28 @@ def test_what_left_its_group_is_found(tmp_path: Path) -> None:
     assert processes_about(tmp_path) == {}
 
 
+SPARED = """
+import os, subprocess
+from ci_scripts.process_tree import become_subreaper, is_alive, left_below_us, start_time, stop_orphans
+become_subreaper()
+kept = subprocess.Popen(["sh", "-c", "sleep 600 & wait"], start_new_session=True)
+subprocess.Popen(["sleep", "600"], start_new_session=True)
+ticks = start_time(kept.pid)
+print(len(stop_orphans(grace=5.0, spare=(kept.pid,))))
+print(is_alive(kept.pid, ticks), left_below_us((kept.pid,)))
+stop_orphans()
+print(left_below_us())
+"""
+
+
+def test_what_is_spared_stays_with_all_below_it(tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    argv = [sys.executable, "-c", SPARED]
+    done = subprocess.run(argv, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=30)
+    assert done.stdout.splitlines() == ["1", "True []", "[]"], done.stderr
+    assert processes_about(tmp_path) == {}
+
+
 def test_cpu_time_of_a_family() -> None:
     busy = subprocess.Popen(["sh", "-c", "(while :; do :; done) & wait"], process_group=0)
     try:

@@ -13,7 +13,7 @@ import pytest
 
 from tests.fakes.fake_openstack import CLASS, PROJECT, FakeIndex
 from tests.fakes.standin_devstack_gate.site import GateSite
-from tests.repositories import Remote, git
+from tests.repositories import NEUTRON, Remote, git
 
 SERVER = "import http.server, sys; http.server.test(http.server.SimpleHTTPRequestHandler, port=int(sys.argv[1]))"
 CONTROLLER = {
@@ -202,3 +202,24 @@ def test_a_real_zuul_merged_the_change_itself(site: GateSite) -> None:
     done = site.command("ci-run-gate")
     assert done.exit_code == 0, done.errors
     assert (site.layout.dest / "fake-driver" / "doc.txt").exists()
+
+
+def test_a_change_of_neutron_is_tested_with_the_driver_held(site: GateSite) -> None:
+    neutron = Remote(site.server / NEUTRON)
+    neutron.branch("stable/1")
+    neutron.change(2, 1, {"changed.txt": "x\n"}, on="stable/1")
+    # The driver has no such branch: it is taken from its own.
+    site.write_config(projects={NEUTRON: {"url": neutron.url}})
+    words = ["--config", str(site.config), "--change", "2,1", "--project", NEUTRON, "--branch", "stable/1"]
+    done = site.command("ci-prepare-gate", *words, "--url", neutron.url)
+    assert done.exit_code == 0, done.errors
+    script = site.workspace.environment_sh.read_text()
+    assert "export OVERRIDE_FAKE_DRIVER_PROJECT_BRANCH=master" in script
+    assert "OVERRIDE_NEUTRON_PROJECT_BRANCH" not in script
+    done = site.command("ci-run-gate")
+    assert done.exit_code == 0, done.errors
+    assert (site.layout.dest / "neutron" / "changed.txt").exists()
+    assert git(site.layout.dest / "fake-driver", "rev-parse", "HEAD") == site.driver.tip()
+    known = dict(line.split() for line in (site.workspace.logs / "devstack-gate-projects.txt").read_text().splitlines())
+    assert set(known) == {"devstack", "devstack-gate", "fake-driver", "neutron"}
+    assert known["devstack-gate"] == site.good
