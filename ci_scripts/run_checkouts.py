@@ -10,7 +10,7 @@ from ci_scripts.change import ChangeUnderTest
 from ci_scripts.checkouts import Fetched, Wanted, check_out, fetch, files_of_change, mended, wanted_checkouts
 from ci_scripts.depends_on import Dependencies, Stack
 from ci_scripts.depends_on_lookup import look_up_dependencies, read_stack
-from ci_scripts.errors import NothingToTest
+from ci_scripts.errors import CIError, NothingToTest
 from ci_scripts.git_cache import GitCache
 from ci_scripts.irrelevant_files import only_irrelevant
 from ci_scripts.side_by_side import side_by_side
@@ -48,15 +48,14 @@ def check_out_all(site: Site, change: ChangeUnderTest, run: dict[str, Any]) -> C
     wanted = wanted_checkouts(site.settings, change)
     if change.is_control:
         return _check_out_tips(site, change, wanted, run)
-    fetched, stack = _fetch_change(site, change, wanted[change.project])
-    change = replace(change, revision=fetched.revisions[-1])
+    ready, stack = _fetch_all(site, change, wanted)
+    asked, change = change, replace(change, revision=ready[change.project].revisions[-1])
     run["change"] = change.as_record()
     needs = _dependencies(site, change, stack, wanted)
-    ready = {change.project: fetched}
     if needs.changes:
         change = replace(change, also=needs.changes)
-        wanted = wanted_checkouts(site.settings, change)
-        ready = {}
+        before, wanted = wanted, wanted_checkouts(site.settings, replace(asked, also=needs.changes))
+        ready = {name: fetched for name, fetched in ready.items() if wanted[name] == before[name]}
     run["also"] = [item.as_record() for item in change.also]
     run["left_out"] = [*_left_out(site, change, wanted), *needs.unknown]
     sources = write_checkouts(site, wanted, ready, run)
@@ -102,9 +101,39 @@ def write_checkouts(
     return {name: fetched for name, (fetched, _) in made.items()}
 
 
-def _fetch_change(site: Site, change: ChangeUnderTest, wanted: Wanted) -> tuple[Fetched, Stack]:
+def _fetch_all(site: Site, change: ChangeUnderTest, wanted: Mapping[str, Wanted]) -> tuple[dict[str, Fetched], Stack]:
+    """The projects while the change is fetched and looked at: it is nearly always worth a run.
+
+    What the change says comes first: that another project cannot be had is raised when it is known to be needed.
+    """
+    failures: dict[str, CIError] = {}
+    stacks: list[Stack] = []
+
+    def own(cache: GitCache) -> Fetched | None:
+        fetched, stack = _fetch_change(site, change, wanted[change.project], cache)
+        stacks.append(stack)
+        return fetched
+
+    def other(name: str) -> Callable[[GitCache], Fetched | None]:
+        def work(cache: GitCache) -> Fetched | None:
+            try:
+                with site.record.step(f"fetch {name}"):
+                    return mended(cache, wanted[name].url, lambda: fetch(wanted[name], cache, site.record.say))
+            except CIError as error:
+                failures[name] = error
+                return None
+
+        return work
+
+    found = side_by_side({name: own if name == change.project else other(name) for name in wanted}, site.cache)
+    for name in sorted(failures):
+        failures[name].log = site.cache.git.log
+        raise failures[name]
+    return {name: fetched for name, fetched in found.items() if fetched is not None}, stacks[0]
+
+
+def _fetch_change(site: Site, change: ChangeUnderTest, wanted: Wanted, cache: GitCache) -> tuple[Fetched, Stack]:
     """Raises IrrelevantFiles when the change is not worth a run."""
-    cache = site.cache
 
     def work() -> tuple[Fetched, list[str], Stack]:
         fetched = fetch(wanted, cache, site.record.say)

@@ -13,7 +13,7 @@ from ci_scripts.errors import CIError
 from ci_scripts.git_cache import GitCache
 
 # Most of the time is spent waiting for servers and for git; a processor more or less does not matter.
-WORKERS = 8
+WORKERS = 16
 T = TypeVar("T")
 
 
