@@ -28,7 +28,7 @@ html_sidebars = {"**": ["about.html", "navigation.html", "searchfield.html"]}
 html_theme_options = {
     "description": "The stages of an OpenStack third-party CI",
     "fixed_sidebar": True,
-    "page_width": "82rem",
+    "page_width": "74rem",
     "sidebar_width": "17rem",
     "body_text_align": "left",
     "show_powered_by": False,

@@ -112,7 +112,7 @@ ONLY_OPTIONS = {
     "docs/devstack.md": "needs a node of DevStack; tests/stages/test_devstack_kind.py has a stand-in for it",
     "docs/jenkins-jobs.md": "steps of a Jenkins job; run by tests/integration/test_jobs_on_hudson.py",
     "docs/operate-jenkins.md": "needs a Jenkins with jobs; tests/operate/test_jenkins*.py have a stand-in for it",
-    "docs/prepare-gate.md": "needs changes in Gerrit that depend on others; tests/stages/test_prepare_gate.py makes them",
+    "docs/prepare-gate.md": "changes that depend on others; tests/stages/test_prepare_gate.py makes them",
     "docs/stages/index.md": "a picture of the stages",
     "docs/trusted-side.md": "steps of a Jenkins job, with its variables; run by tests/stages/test_summarize_from.py",
     "docs/unit-tests.md": "needs Neutron's source; run by tests/integration/test_neutron_unit_tests.py",
