@@ -68,7 +68,7 @@ def make_run(cache: Path, driver_repository: Path) -> Iterator[Callable[..., Run
         yield make
         for run in made:
             # Looking through its files takes half a minute.
-            shutil.rmtree(run.workspace.environments_dir, ignore_errors=True)
+            _delete_environments(run)
             assert run.left() == []
     finally:
         for run in made:
@@ -117,4 +117,9 @@ def prepared_run(cache: Path, driver_repository: Path, tmp_path_factory: pytest.
 def clear(run: Run) -> None:
     """So that a failed test does not disturb the next; two environments for each run would be gigabytes."""
     kill_all(run.folder)
-    shutil.rmtree(run.workspace.environments_dir, ignore_errors=True)
+    _delete_environments(run)
+
+
+def _delete_environments(run: Run) -> None:
+    for folder in (run.workspace.environments_dir, *run.workspace.trials.glob("*/environments")):
+        shutil.rmtree(folder, ignore_errors=True)
