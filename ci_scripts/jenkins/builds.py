@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from ci_scripts.jenkins.errors import JenkinsFailed
 from ci_scripts.jenkins.job_runner import NUMBER, PATCH_SET
-from ci_scripts.jenkins.server import Server, parameters_in
+from ci_scripts.jenkins.server import Server, objects_in, parameters_in
 
 State = Literal["queued", "running", "ended"]
 BLAMES = ("change", "ci", "nobody", "unknown")
@@ -114,8 +114,8 @@ def _with_verdict(server: Server, job: str, data: Mapping[str, Any]) -> Build:
 def _archived_verdict(data: Mapping[str, Any]) -> str:
     paths = [
         str(entry.get("relativePath"))
-        for entry in data.get("artifacts") or ()
-        if isinstance(entry, dict) and entry.get("fileName") == "verdict.json"
+        for entry in objects_in(data.get("artifacts"))
+        if entry.get("fileName") == "verdict.json"
     ]
     # That of a trial lies deeper.
     return min((path for path in paths if ".." not in path), key=lambda path: (path.count("/"), path), default="")

@@ -67,12 +67,13 @@ class Answer:
 
 
 class _Trouble(Exception):
-    """No good answer. ``begun``: the request may have been carried out. ``passing``: again may help."""
+    """No good answer. ``begun``: the request may be done. ``passing``: again may help, ``slow``: later."""
 
-    def __init__(self, why: str, *, begun: bool, passing: bool = True) -> None:
+    def __init__(self, why: str, *, begun: bool, passing: bool = True, slow: bool = False) -> None:
         super().__init__(why)
         self.begun = begun
-        self.passing = passing
+        self.passing = passing and not slow
+        self.slow = slow
 
 
 class Client(jenkins.Jenkins):  # type: ignore[misc]
@@ -157,6 +158,7 @@ class Client(jenkins.Jenkins):  # type: ignore[misc]
             next_step=f"see whether Jenkins runs and {urlsplit(self.url).netloc} can be reached from here, "
             "then give the command again.",
             begun=changes and trouble.begun,
+            slow=trouble.slow,
         ) from None
 
     def _once(self, request: requests.Request) -> Answer:
@@ -188,7 +190,7 @@ class Client(jenkins.Jenkins):  # type: ignore[misc]
             if size > largest:
                 break
             if time.monotonic() > deadline:
-                raise _Trouble("its answer did not end in time", begun=True, passing=False)
+                raise _Trouble("its answer did not end in time", begun=True, slow=True)
         return Answer(response.status_code, response.headers, b"".join(pieces))
 
     def _raise_unless_good(self, answer: Answer, request: requests.Request) -> None:
@@ -279,7 +281,7 @@ def _trouble_of(error: Exception, limit: float) -> _Trouble:
     if isinstance(error, (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema)):
         return _Trouble("its address is not usable", begun=False, passing=False)
     if isinstance(error, requests.Timeout) or any("timed out" in str(each) for each in causes):
-        return _Trouble(f"no answer in {limit:g} s", begun=begun, passing=False)
+        return _Trouble(f"no answer in {limit:g} s", begun=begun, slow=True)
     words = [each.strerror for each in causes if isinstance(each, OSError) and each.strerror]
     return _Trouble(words[-1] if words else "the connection ended before the answer did", begun=begun)
 

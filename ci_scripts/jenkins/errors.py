@@ -18,11 +18,13 @@ class JenkinsFailed(RunnerFailed):
 class Unreachable(JenkinsFailed):
     """No answer of a Jenkins: refused, restarting for too long, hanging, or something else answers in its place.
 
-    ``begun``: what was asked for may have been done.
+    ``begun``: what was asked for may have been done. ``slow``: it hangs; the next question may have an answer.
     """
 
-    def __init__(self, what: str, *, next_step: str = "", begun: bool = False, status: int = 0) -> None:
-        super().__init__(what, next_step=next_step, everything=True, status=status)
+    def __init__(
+        self, what: str, *, next_step: str = "", begun: bool = False, slow: bool = False, status: int = 0
+    ) -> None:
+        super().__init__(what, next_step=next_step, everything=not slow, status=status)
         self.begun = begun
 
 

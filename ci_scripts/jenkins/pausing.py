@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ci_scripts.jenkins.errors import JenkinsFailed, NotThere
+from ci_scripts.jenkins.errors import JenkinsFailed, NoRight, NotThere, Unreachable
 from ci_scripts.jenkins.job_xml import NotAJob, digest, normal_lines
 from ci_scripts.jenkins.pauses import Pause, read_pauses, write_pauses
 from ci_scripts.jenkins.sent_record import Sent, read_sent, write_sent
@@ -35,7 +35,7 @@ def pause(server: Server, names: Sequence[str], reason: str, notes: Path) -> Ite
                 _set(server, name, True, notes)
             yield Step(name, "left", "it was disabled before") if disabled else Step(name, "paused")
         except JenkinsFailed as error:
-            if error.everything and not isinstance(error, NotThere):
+            if isinstance(error, (Unreachable, NoRight)):
                 raise
             if isinstance(error, NotThere) and name in pauses:
                 del pauses[name]
@@ -65,7 +65,7 @@ def resume(server: Server, names: Sequence[str] | None, notes: Path) -> Iterator
         except NotThere as error:
             step = Step(name, "failed", error.what)
         except JenkinsFailed as error:
-            if error.everything:
+            if isinstance(error, (Unreachable, NoRight)):
                 raise
             yield Step(name, "failed", error.what)
             continue

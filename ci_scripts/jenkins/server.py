@@ -75,8 +75,8 @@ class Server:
             found = self.client.json(path_of(name), JOB_TREE)
             declared = [
                 str(one.get("name"))
-                for entry in found.get("property") or ()
-                for one in (entry or {}).get("parameterDefinitions") or ()
+                for entry in objects_in(found.get("property"))
+                for one in objects_in(entry.get("parameterDefinitions"))
             ]
             # Hudson and jobs of older kinds have no field "disabled"; a folder has neither.
             disabled = found.get("disabled")
@@ -125,12 +125,12 @@ class Server:
                 if error.status != 500:
                     raise
                 found = self.client.json(path_of(name), f"builds[{BUILD_FIELDS}]")
-            return [build for build in found.get("builds") or () if isinstance(build, dict)][:most]
+            return [build for build in objects_in(found.get("builds")) if isinstance(build.get("number"), int)][:most]
 
     def build(self, name: str, number: int) -> dict[str, Any]:
         """One build as the remote API tells it."""
         with self._asking(f"build {number} of job {name}", READ):
-            return self.client.json(f"{path_of(name)}{number}/", BUILD_FIELDS)
+            return {**self.client.json(f"{path_of(name)}{number}/", BUILD_FIELDS), "number": number}
 
     def artifact(self, name: str, number: int, path: str) -> str:
         """The text of an archived file of a build."""
@@ -145,8 +145,11 @@ class Server:
     def queued(self, name: str) -> list[dict[str, Any]]:
         """What waits in the queue for this job."""
         with self._asking("the queue", READ):
-            items = self.client.json("queue/", QUEUE_TREE).get("items") or ()
-            return [item for item in items if isinstance(item, dict) and is_of_job(item, name)]
+            return [
+                item
+                for item in objects_in(self.client.json("queue/", QUEUE_TREE).get("items"))
+                if is_of_job(item, name)
+            ]
 
     def queue_item(self, number: int) -> dict[str, Any] | None:
         """An item of the queue, None when Jenkins has forgotten it: some minutes after its build has begun."""
@@ -218,7 +221,11 @@ def parameters_in(about: Mapping[str, Any]) -> dict[str, str]:
     """The parameters of a build or a queued item."""
     return {
         str(entry.get("name")): str(entry.get("value"))
-        for action in about.get("actions") or ()
-        for entry in (action or {}).get("parameters") or ()
-        if isinstance(entry, dict)
+        for action in objects_in(about.get("actions"))
+        for entry in objects_in(action.get("parameters"))
     }
+
+
+def objects_in(value: object) -> list[dict[str, Any]]:
+    """The objects of a list; none where it is no list, or holds something else."""
+    return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []

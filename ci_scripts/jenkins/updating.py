@@ -9,7 +9,7 @@ from pathlib import Path
 from ci_scripts.errors import ConfigurationError
 from ci_scripts.jenkins.comparison import Compared, compare, left_over, missing_folders, sent_form
 from ci_scripts.jenkins.definitions import Definitions
-from ci_scripts.jenkins.errors import JenkinsFailed
+from ci_scripts.jenkins.errors import JenkinsFailed, Unreachable
 from ci_scripts.jenkins.job_xml import NotAJob
 from ci_scripts.jenkins.pauses import read_pauses
 from ci_scripts.jenkins.sent_record import Sent, read_sent, write_sent
@@ -80,7 +80,7 @@ def carry_out(server: Server, plan: Plan, definitions: Definitions, notes: Path)
                 (server.create if step.what == "made" else server.change)(entry.name, entry.xml)
             _note(server, entry, definitions.jobs[entry.name], sent)
         except JenkinsFailed as error:
-            if error.everything:
+            if error.everything or isinstance(error, Unreachable):
                 raise
             step = Step(entry.name, "failed", error.what)
         write_sent(notes, sent, server.url)

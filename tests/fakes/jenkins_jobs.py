@@ -162,6 +162,6 @@ def _picked(data: Any, wanted: dict[str, Any] | None) -> Any:
     found = {name: data[name] for name in ("_class",) if name in data}
     for name, (inner, limits) in wanted.items():
         if name in data:
-            value = data[name][slice(*limits)] if limits else data[name]
+            value = data[name][slice(*limits)] if limits and isinstance(data[name], list) else data[name]
             found[name] = _picked(value, inner)
     return found

@@ -114,3 +114,18 @@ def test_what_job_builder_says_stays_out_of_the_output(site: JenkinsSite) -> Non
     done = site.operate("update", "--json")
     assert done.returncode == 0 and yaml.safe_load(done.stdout)["jobs"][0]["what"] == "made"
     assert "logrotate is deprecated" in done.stderr and "INFO" not in done.stderr
+
+
+def test_our_own_definitions(site: JenkinsSite, jenkins: FakeJenkins) -> None:
+    """What Jenkins makes of them when it saves them is no difference, with the notes of update or without."""
+    house = Path(__file__).parents[2]
+    site.write(definitions=[str(house / "jenkins-jobs"), str(house / "examples/jenkins")], job="there")
+    site.good("update")
+    jobs = [name for name in jenkins.jobs if name != "there"]
+    assert len(jobs) >= 4
+    site.good("pause")
+    site.good("resume")
+    (notes,) = site.cache.glob("jenkins/*/sent.json")
+    assert set(site.states(0)) == set(jobs)
+    notes.unlink()
+    assert set(site.states(0)) == set(jobs)
