@@ -204,6 +204,16 @@ def test_a_real_zuul_merged_the_change_itself(site: GateSite) -> None:
     assert (site.layout.dest / "fake-driver" / "doc.txt").exists()
 
 
+def test_again_in_the_same_workspace_on_the_same_node(site: GateSite) -> None:
+    site.prepare()
+    assert site.command("ci-run-gate").exit_code == 0
+    site.prepare()
+    done = site.command("ci-run-gate")
+    assert done.exit_code == 0, done.errors
+    assert not site.layout.logs.is_symlink()
+    assert site.workspace.read_run()["run_id"] in (site.layout.collected / "reproduce.sh").read_text()
+
+
 def test_a_change_of_neutron_is_tested_with_the_driver_held(site: GateSite) -> None:
     neutron = Remote(site.server / NEUTRON)
     neutron.branch("stable/1")

@@ -83,7 +83,7 @@ def _setup_failed(layout: WrapperLayout, where: str, done: Completed) -> CIError
 
 
 def _places(layout: WrapperLayout, name: str) -> list[Path]:
-    return [folder / f"{name}{end}" for folder in (layout.base_logs, layout.logs, layout.root) for end in ("", ".gz")]
+    return [folder / f"{name}{end}" for folder in (layout.logs, layout.base_logs, layout.root) for end in ("", ".gz")]
 
 
 def _hook_failed(context: GateContext, layout: WrapperLayout, phases: Phases, hook: str, code: int) -> CIError | None:

@@ -165,7 +165,7 @@ def _require_stacked(context: GateContext, layout: WrapperLayout, done: Complete
 
 def _why(layout: WrapperLayout, done: Completed) -> str:
     """The first cause in stack.sh's own words, else the end of what the script itself said."""
-    for folder in (layout.base_logs, layout.logs):
+    for folder in (layout.logs, layout.base_logs):
         early = tail_of(folder / STACK_LOG)
         if early is not None and early.strip():
             return f"{first_cause(early)}."

@@ -15,7 +15,12 @@ UNPACKED_BYTES = 16 * 1024 * 1024
 
 
 def tail_of(path: Path) -> str | None:
-    """The last 256 KiB of a plain or gzipped file, None where there is none that can be read. No link is followed."""
+    """The last 256 KiB of a plain or gzipped file, None where there is none that can be read.
+
+    Neither it nor its folder may be a link.
+    """
+    if path.parent.is_symlink():
+        return None
     try:
         with open_regular(path, path.parent) as stream:
             if path.name.endswith(".gz"):

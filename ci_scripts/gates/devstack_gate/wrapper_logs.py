@@ -48,8 +48,9 @@ def collect(layout: WrapperLayout, secrets: Sequence[str], bounds: Bounds = DEFA
     shutil.rmtree(layout.collected, ignore_errors=True)
     layout.collected.mkdir(parents=True)
     copier = _Copier(layout.collected, tuple(secret.encode() for secret in secrets if secret), bounds)
-    copier.folder(layout.logs, "")
+    # On a node that was used before, BASE has logs already: those of this run stay in WORKSPACE, and win.
     copier.folder(layout.base_logs, "")
+    copier.folder(layout.logs, "")
     copier.folder(layout.root, "", prefix=HOOK_OUTPUT, deep=False)
     if copier.left_out:
         write_text_atomically(layout.collected / "left-out.txt", "".join(f"{line}\n" for line in copier.left_out))

@@ -84,7 +84,8 @@ def test_the_end_of_a_log(tmp_path: Path) -> None:
     (tmp_path / "cut.gz").write_bytes(gzip.compress(os.urandom(5000))[:1000])
     (tmp_path / "link.txt").symlink_to(log)
     os.mkfifo(tmp_path / "fifo.txt")
-    for name in ("cut.gz", "link.txt", "fifo.txt", "missing.txt"):
+    (tmp_path / "folder").symlink_to(tmp_path)
+    for name in ("cut.gz", "link.txt", "fifo.txt", "missing.txt", "folder/a.txt"):
         assert tail_of(tmp_path / name) is None
 
 

@@ -46,6 +46,18 @@ def test_logs_that_were_not_moved_yet(layout: WrapperLayout) -> None:
     assert collect(layout, ()) == 1
 
 
+def test_on_a_node_that_was_used_before_the_logs_of_this_run_win(layout: WrapperLayout) -> None:
+    layout.logs.unlink()
+    layout.logs.mkdir()
+    (layout.logs / "devstack-gate-setup-host.txt").write_text("of this run\n")
+    for name in ("devstack-gate-setup-host.txt", "devstack-gate-pre_test_hook.txt"):
+        (layout.base_logs / name).write_text("of BASE\n")
+    collect(layout, ())
+    found = content(layout)
+    assert found["devstack-gate-setup-host.txt"] == b"of this run\n"
+    assert found["devstack-gate-pre_test_hook.txt"] == b"of BASE\n"
+
+
 def test_no_link_is_followed(layout: WrapperLayout, tmp_path: Path) -> None:
     outside = tmp_path / "shadow"
     outside.write_text("root:secret\n")
