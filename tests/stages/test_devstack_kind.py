@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import configparser
 import json
+from typing import Any
 
 import pytest
 
@@ -165,6 +166,39 @@ def test_failed_tests_are_tried_on_no_second_gate(site: DevstackSite) -> None:
     assert "the newest scheduled one in the history" in site.site.workspace.console_log.read_text()
     assert site.site.command("ci-summarize-results").exit_code == 3
     assert site.site.verdict()["blame"] == "unknown"
+
+
+GOOD, OFTEN_BAD = f"{CLASS}.test_good", f"{CLASS}Other.test_often_bad"
+
+
+def test_a_scheduled_control_run_tells_the_changes_failures_from_the_cis(site: DevstackSite) -> None:
+    # Only with green probes may a control run speak against a change.
+    probes = [{"name": "controller", "url": "{service.controller.url}/"}]
+    site.configure(history={"url": f"sqlite:///{site.site.folder / 'history.sqlite'}"}, probes=probes)
+    site.site.tests({GOOD: "driver", OFTEN_BAD: "pass"})
+    site.driver.change(2, 1, {"behaviour.json": json.dumps({GOOD: "fail"})})
+
+    control = whole_run(site, "--control-run")
+    harmful = whole_run(site, "--change", "2,1", "--project", "example/fake-driver")
+    assert (control["outcome"], control["blame"]) == ("SUCCESS", "nobody")
+    assert (harmful["rule"], harmful["blame"], harmful["exit_code"]) == ("newest-control-run", "change", 1)
+    assert GOOD in " ".join(harmful["reasons"])
+
+    site.site.tests({GOOD: "driver", OFTEN_BAD: "fail"})
+    whole_run(site, "--control-run")
+    harmless = whole_run(site, *site.site.change_flags()[2:])
+    assert (harmless["rule"], harmless["blame"], harmless["exit_code"]) == ("newest-control-run", "ci", 3)
+
+
+def whole_run(site: DevstackSite, *which: str) -> dict[str, Any]:
+    """Prepared, run, judged and kept in the history, as the job does it; the verdict."""
+    config = ("--config", str(site.site.config))
+    done = site.site.command("ci-prepare-gate", *config, "--job", "devstack-job", *which)
+    assert done.exit_code == 0, done.errors
+    assert site.site.command("ci-run-gate").exit_code == 0
+    site.site.command("ci-summarize-results", *config, "--record")
+    assert site.site.verdict()["history"] == ""
+    return site.site.verdict()
 
 
 def test_stopping_twice_does_nothing_the_second_time(site: DevstackSite) -> None:

@@ -38,7 +38,11 @@ class Handler(BaseHTTPRequestHandler):
         if self.path.endswith("/crash"):
             os._exit(1)
         path = self.path.partition("?")[0]
-        if path.endswith("/extensions"):
+        if path.endswith("/behaviour"):
+            # What the driver does to the tests of a fake Tempest.
+            found = sorted(DEST.glob("*/behaviour.json"))
+            self.reply(json.loads(found[0].read_text()) if found else {})
+        elif path.endswith("/extensions"):
             self.reply({"extensions": [{"alias": "router"}, {"alias": "external-net"}]})
         elif "/v2.0/" in path:
             self.reply({path.rpartition("/")[2]: []})
