@@ -9,7 +9,12 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 
 @pytest.mark.parametrize(
-    "name, project", [("ci.yaml", "example/networking-example"), ("ci-neutron.yaml", "openstack/neutron")]
+    "name, project",
+    [
+        ("ci.yaml", "example/networking-example"),
+        ("ci-neutron.yaml", "openstack/neutron"),
+        ("ci-unit-tests.yaml", "openstack/neutron"),
+    ],
 )
 def test_paths_are_relative_and_programs_exist(name, project):
     text = (EXAMPLES / name).read_text()
