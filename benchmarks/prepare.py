@@ -4,6 +4,9 @@ Each round the server has new commits on every project and the same change once 
 ci-prepare-gate in this process: fetch, merge, a source tree for each project. The classic way is one git after the
 other: copy of a cached clone, remote update, prune, checkout, reset, clean. The bare cost is `git checkout-index` of
 the same trees, the projects in parallel, their indexes read before.
+
+The server is this machine: asking it costs next to nothing, and the classic way asks it 25 times, one after the other.
+So both are measured once more with a server as far away as most are: an ssh that needs half a second to connect.
 """
 
 import io
@@ -20,7 +23,7 @@ from contextlib import redirect_stderr
 from pathlib import Path
 
 from measuring import ROOT, machine, report
-from prepare_histories import ENVIRONMENT, SECONDS, advance, git, make_project, propose
+from prepare_histories import ENVIRONMENT, LIGHT, SECONDS, advance, git, make_project, propose
 
 sys.path.insert(0, str(ROOT))
 
@@ -37,8 +40,11 @@ SMALL = (200, 500)
 PROJECTS = {**{f"openstack/large-{n}": LARGE for n in range(3)}, **{f"openstack/small-{n}": SMALL for n in range(9)}}
 UNDER_TEST = "openstack/large-0"
 REF = "refs/changes/01/1/1"
+# Of the packed history, for each commit: 20,000 of them are 120 MB.
+WEIGHT = 6000
 NEW_COMMITS = 20
-ROUNDS = 7
+ROUNDS = 5
+CONNECT_SECONDS = 0.5
 AIM_CLASSIC = 8.0
 AIM_BARE = 1.5
 HISTORIES = (1, 4, 16)
@@ -49,29 +55,46 @@ AIM_GROWTH = 1.5
 class Bench:
     """A server, our cache, the classic cache, and a way to prepare a workspace with each."""
 
-    def __init__(self, folder: Path, projects: dict[str, tuple[int, int]]) -> None:
+    def __init__(self, folder: Path, projects: dict[str, tuple[int, int]], weight: int = LIGHT) -> None:
         self.folder = folder
         self.projects = projects
         self.round = 0
         for name, (files, commits) in projects.items():
-            make_project(self.server(name), files, commits)
+            make_project(self.server(name), files, commits, weight)
             clone = self.folder / "clones" / name
             clone.parent.mkdir(parents=True, exist_ok=True)
             git(folder, "clone", "--quiet", self.server(name).as_uri(), str(clone))
-        config = folder / "ci.yaml"
-        content = {
-            "name": "Bench CI",
-            "wiki": "https://wiki.example.org/Bench_CI",
-            "cache_dir": str(folder / "cache"),
-            "driver": {"project": "example/driver", "package": "driver"},
-            "projects": {name: {"url": self.server(name).as_uri()} for name in projects},
-        }
-        config.write_text(json.dumps(content))
-        self.settings = load_settings(config, environment=ENVIRONMENT)
+        self.environment = ENVIRONMENT
+        self.write_config("file://{}")
         self.under_test = next(iter(projects))
 
     def server(self, name: str) -> Path:
         return self.folder / "server" / f"{name}.git"
+
+    def go_away(self) -> None:
+        """From now on the server is reached by an ssh that takes its time to connect, and is this machine after all."""
+        program = self.folder / "ssh"
+        program.write_text(f'#!/bin/sh\nsleep {CONNECT_SECONDS}\nfor command; do :; done\nexec sh -c "$command"\n')
+        program.chmod(0o755)
+        self.environment = {**ENVIRONMENT, "GIT_SSH_COMMAND": str(program), "GIT_SSH_VARIANT": "simple"}
+        for name in self.projects:
+            git(self.folder / "clones" / name, "remote", "set-url", "origin", f"ssh://far{self.server(name)}")
+        self.write_config("ssh://far{}")
+        # Addresses on another host are other projects: filled once, as any cache is.
+        self.move_on()
+        self.ours()
+
+    def write_config(self, address: str) -> None:
+        content = {
+            "name": "Bench CI",
+            "wiki": "https://wiki.example.org/Bench_CI",
+            "cache_dir": str(self.folder / "cache"),
+            "driver": {"project": "example/driver", "package": "driver"},
+            "projects": {name: {"url": address.format(self.server(name))} for name in self.projects},
+        }
+        config = self.folder / "ci.yaml"
+        config.write_text(json.dumps(content))
+        self.settings = load_settings(config, environment=ENVIRONMENT)
 
     def move_on(self, commits: int = NEW_COMMITS) -> None:
         """What happened at the server since the last run."""
@@ -87,7 +110,7 @@ class Bench:
         change = ChangeUnderTest("1", "1", self.under_test, "master", REF, self.revision, trigger="gerrit-trigger")
         with redirect_stderr(io.StringIO()), stage(workspace, "prepare-gate") as record:
             started = time.perf_counter()
-            program = Git(ENVIRONMENT, workspace.logs / "git.log", Patience(), record.say)
+            program = Git(self.environment, workspace.logs / "git.log", Patience(), record.say)
             cache = GitCache(self.settings.cache_dir / "git", program)
             check_out_all(Site(self.settings, workspace, cache, record), change, {"run_id": "x", "checkouts": {}})
             return time.perf_counter() - started
@@ -100,12 +123,12 @@ class Bench:
             place = target / name
             place.parent.mkdir(parents=True, exist_ok=True)
             subprocess.run(["cp", "-a", str(self.folder / "clones" / name), str(place)], check=True, timeout=SECONDS)
-            git(place, "remote", "update")
-            git(place, "remote", "prune", "origin")
+            git(place, "remote", "update", environment=self.environment)
+            git(place, "remote", "prune", "origin", environment=self.environment)
             git(place, "checkout", "--quiet", "master")
             git(place, "reset", "--quiet", "--hard", "remotes/origin/master")
             if name == self.under_test:
-                git(place, "fetch", "--quiet", "origin", REF)
+                git(place, "fetch", "--quiet", "origin", REF, environment=self.environment)
                 git(place, "checkout", "--quiet", "FETCH_HEAD")
             git(place, "clean", "-x", "-f", "-d", "-q")
         return time.perf_counter() - started
@@ -136,13 +159,18 @@ def in_turn(ways: list[Callable[[], float]], before: Callable[[], None], rounds:
 
 
 def compare(folder: Path) -> None:
-    bench = Bench(folder, PROJECTS)
+    bench = Bench(folder, PROJECTS, WEIGHT)
     rows = in_turn([bench.ours, bench.bare, bench.classic], bench.move_on, ROUNDS)
     ours, bare, classic = (statistics.median(column) for column in zip(*rows, strict=True))
     text = f"12 projects, {ours:.2f} s against {classic:.2f} s the classic way, {ROUNDS} rounds"
     report("prepare", text, statistics.median(row[2] / row[0] for row in rows), AIM_CLASSIC, at_least=True)
     text = f"{ours:.2f} s against {bare:.2f} s for the files alone (git checkout-index, in parallel)"
     report("prepare, bare cost", text, statistics.median(row[0] / row[1] for row in rows), AIM_BARE)
+    bench.go_away()
+    rows = in_turn([bench.ours, bench.classic], bench.move_on, ROUNDS)
+    ours, classic = (statistics.median(column) for column in zip(*rows, strict=True))
+    text = f"the server {CONNECT_SECONDS:g} s away, {ours:.2f} s against {classic:.2f} s the classic way"
+    report("prepare, far server", text, statistics.median(row[1] / row[0] for row in rows), AIM_CLASSIC, at_least=True)
 
 
 def grow(folder: Path) -> None:
