@@ -49,11 +49,14 @@ def render(paths: Sequence[Path], plugins: list[Any] | None) -> Definitions:
             raise ConfigurationError(f"there is no {path}.", next_step="correct jenkins.definitions in ci.yaml.")
     with _quiet() as said:
         try:
+            from jenkins_jobs import registry  # type: ignore[import-untyped] # noqa: F401
             from jenkins_jobs.errors import JenkinsJobsException  # type: ignore[import-untyped]
         except ImportError as error:
+            # registry needs pkg_resources, which the newest setuptools have no more.
             raise ConfigurationError(
                 f"rendering jobs needs a package that is not installed: {error.name or error}.",
-                next_step="install openstack-driver-ci[trusted] on the trusted side.",
+                next_step="install openstack-driver-ci[trusted] on the trusted side"
+                + (", and 'setuptools<82'." if error.name == "pkg_resources" else "."),
             ) from error
         try:
             jobs, views = _rendered(paths, plugins)
