@@ -40,7 +40,10 @@ class TestsFailed(CIError):
 
 
 class ChangeToBlame(CIError):
-    """summarize-results and run-job: the change is to blame. No other command may say so."""
+    """summarize-results and run-job: the change is to blame; jenkins run --wait where the build's verdict says so.
+
+    No other command may say so.
+    """
 
     exit_code = 1
 
