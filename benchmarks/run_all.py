@@ -9,6 +9,7 @@ if __name__ == "__main__":
         "help",
         "log_scan",
         "verdict_memory",
+        "prepare",
         "environments",
         "start_gate",
         "run_tempest",

@@ -25,9 +25,9 @@ def lay_out_repository(folder: Path, branch: str, refs: Mapping[str, str], url: 
     for name in ("objects/info", "objects/pack", "refs/heads", "refs/tags"):
         (inside / name).mkdir(parents=True)
     borrow_objects(inside, lender)
-    # The header says that the names are sorted, and nothing about what tags point at: git looks that up.
+    # No header: it would have to say what tags point at (GitPython reads no other); git looks that up.
     lines = (f"{commit} {name}\n" for name, commit in sorted(refs.items()))
-    (inside / "packed-refs").write_text("# pack-refs with: sorted \n" + "".join(lines))
+    (inside / "packed-refs").write_text("".join(lines))
     (inside / "config").write_text(CONFIG.format(url=_quoted(url)))
     # Last: what has no HEAD is no repository.
     (inside / "HEAD").write_text(f"ref: refs/heads/{branch}\n")

@@ -231,6 +231,8 @@ def test_a_checkout_is_a_repository_of_its_own(tmp_path: Path, remote: Remote) -
     cache.check_out(remote.url, "master", tip, target)
     shutil.rmtree(remote.folder)
     assert git(target, "describe") == "1.0"
+    # GitPython reads packed references by itself, and is particular about their header.
+    assert read_commit(target, "refs/tags/1.0").hexsha == read_commit(target, "HEAD").hexsha == tip
     assert git(target, "rev-parse", "--abbrev-ref", "HEAD") == "master"
     assert git(target, "status", "--porcelain") == ""
     (target / "new").write_text("x")
