@@ -22,6 +22,8 @@ from ci_scripts.verdict.untrusted_file import open_regular
 MAX_TEXT_IN_ALL = 2 * 1024**3
 LARGEST_OF_OURS = 256 * 1024 * 1024
 SECONDS_BETWEEN_WORDS = 5.0
+REPORT = ("report", INDEX)
+REPORT_LINK = "./report/"
 
 
 @dataclass(frozen=True)
@@ -139,9 +141,10 @@ class Builder:
                 *sorted(folder.rows, key=lambda row: row.name),
             ]
             facts, notes = (facts_of(record), record.left_out) if not parts else ([], ())
+            report = REPORT_LINK if not parts and self._target.joinpath(*REPORT).is_file() else ""
             # The report is the page of its folder.
             if not any(row.name == INDEX for row in rows):
-                text = page(" / ".join((name, *parts)), rows, up=True, facts=facts, notes=notes)
+                text = page(" / ".join((name, *parts)), rows, up=True, facts=facts, notes=notes, report=report)
                 write_bytes(text.encode("utf-8", "backslashreplace"), Path(path, INDEX))
             os.chmod(path, 0o755)
             sync_folder(Path(path))

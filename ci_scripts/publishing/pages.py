@@ -44,9 +44,15 @@ class Row:
 
 
 def page(
-    title: str, rows: Sequence[Row], *, up: bool, facts: Sequence[tuple[str, str]] = (), notes: Sequence[str] = ()
+    title: str,
+    rows: Sequence[Row],
+    *,
+    up: bool,
+    facts: Sequence[tuple[str, str]] = (),
+    notes: Sequence[str] = (),
+    report: str = "",
 ) -> str:
-    """A page as HTML, everything escaped."""
+    """A page as HTML, everything escaped. ``report`` is the link to the report, which is what most people want."""
     return fill(
         TEMPLATE,
         title=title,
@@ -55,6 +61,7 @@ def page(
         up=up,
         facts=facts,
         notes=notes[:MAX_NOTES],
+        report=report,
     )
 
 

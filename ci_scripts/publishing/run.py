@@ -10,6 +10,7 @@ from typing import Any
 from ci_scripts.change import ChangeUnderTest
 from ci_scripts.errors import ConfigurationError, InfrastructureError
 from ci_scripts.intake.record import Intake, read_intake
+from ci_scripts.intake.same_change import refuse_another_change
 from ci_scripts.publishing.layout import RunFolder, short_run_id
 from ci_scripts.publishing.record import Published, identity_of
 from ci_scripts.untrusted_words import word_problem
@@ -88,7 +89,9 @@ def run_to_publish(workspace: Workspace, environment: Mapping[str, str], given: 
 
 def _change(workspace: Workspace, given: Given, intake: Intake | None, *, judged: bool) -> ChangeUnderTest:
     if given.names_change:
-        return given.triggered()
+        named = given.triggered()
+        refuse_another_change(workspace, named)
+        return named
     alone = [f"--{name}" for name, value in given.flags.items() if value and name != "pipeline"]
     if alone:
         raise ConfigurationError(

@@ -111,6 +111,7 @@ def _read_run(
 ) -> Finished:
     from ci_scripts.errors import ConfigurationError, InfrastructureError, NothingToTest
     from ci_scripts.intake.record import read_intake
+    from ci_scripts.intake.same_change import refuse_another_change
     from ci_scripts.reporting.finished import read_finished
     from ci_scripts.stages.intake_options import job_asked_for
 
@@ -142,6 +143,8 @@ def _read_run(
             f" {named.project}.",
             next_step="leave the options out, or name the other workspace.",
         )
+    if intake is None:
+        refuse_another_change(workspace, change)
     job = job or (intake.job if intake is not None else None) or job_asked_for(None, environment, settings) or "ci"
     run_id = intake.run_id if intake is not None else ""
     return read_finished(workspace, change, job, run_id, _page_of(settings, environment))

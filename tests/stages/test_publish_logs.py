@@ -58,6 +58,8 @@ def test_each_folder_has_a_page_that_leads_on(site: Site) -> None:
             assert (folder / "index.html").is_file()
     page = (site.run / "index.html").read_text()
     assert 'href="./console.txt.gz"' in page and "UTC" in page and "<script" not in page
+    assert '<a href="./report/">The report' in page
+    assert "The report:" not in (site.run / "logs" / "index.html").read_text()
 
 
 def test_a_second_time_nothing_is_replaced(site: Site) -> None:
@@ -161,7 +163,18 @@ def test_without_a_verdict_all_is_text(site: Site) -> None:
     assert done.returncode == 0, done.stderr
     run = site.published / site.record()["folder"]
     assert not (run / "report").exists() and not (run / "testr_results.html.gz").exists()
-    assert "no verdict" in (run / "index.html").read_text()
+    page = (run / "index.html").read_text()
+    assert "no verdict" in page and "The report:" not in page
+
+
+def test_a_run_is_not_published_as_another_change_s(site: Site) -> None:
+    write(site.root / "run.json", {"schema": 1, "run_id": VERDICT["run_id"], "change": CHANGE})
+    for kept in (True, False):
+        done = site.publish("--workspace", site.root, "--change", "7,1", "--project", "openstack/neutron")
+        assert done.returncode == 2 and "is about change 12345,2 of openstack/neutron, not 7,1" in done.stderr
+        assert files_below(site.published) == set()
+        if kept:
+            (site.root / "intake.json").unlink()
 
 
 def test_help_loads_no_module_of_the_domain() -> None:

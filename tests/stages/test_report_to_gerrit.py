@@ -279,7 +279,15 @@ def test_a_person_reports_a_run_of_their_own_by_naming_the_change(
     assert refused.returncode == 2 and "may be the node's own" in refused.stderr and server.requests == []
 
     url = "https://review.example.org/p"
+    (workspace / "run.json").write_text(
+        json.dumps({"schema": 1, "change": {"number": "999", "patchset": "1", "project": PROJECT}})
+    )
     named = ("--change", f"{number},1", "--project", PROJECT, "--url", url, "--job", "mine")
+    refused = reporter.report(workspace, more=named)
+    assert refused.returncode == 2 and f"is about change 999,1 of {PROJECT}, not {number},1" in refused.stderr
+    assert server.requests == []
+
+    (workspace / "run.json").unlink()
     done = reporter.report(workspace, more=named)
     assert done.returncode == 0, done.stderr
     (job,) = bulleted_jobs(own_messages(server, number)[0].text)
