@@ -5,6 +5,7 @@ set -euo pipefail
 
 # What ci-run-gate gives the stages past the wrapper, which writes its own environment to a file that all can read.
 if [[ -r ${CI_HOOK_ENVIRONMENT:-} ]]; then
+    # shellcheck source=/dev/null
     . "$CI_HOOK_ENVIRONMENT"
 fi
 

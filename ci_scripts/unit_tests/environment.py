@@ -46,7 +46,7 @@ def make_environment(context: GateContext) -> Path:
     wanted = unit_tests_of(settings)
     tested = context.checkouts[project_of(context)]
     branch = settings.branches.get(context.branch)
-    constraints = environments._constraints(context, (branch and branch.constraints) or settings.gate.constraints)
+    constraints = environments.constraints_files(context, (branch and branch.constraints) or settings.gate.constraints)
     checkouts = [
         Checkout(path, settings.projects[name].version or pinned_version(constraints, distribution_of(path)))
         for name, path in context.checkouts.items()
@@ -58,9 +58,9 @@ def make_environment(context: GateContext) -> Path:
         packages=list(dict.fromkeys([STESTR, *needed, *wanted.packages])),
         checkouts=checkouts,
         constraints=constraints,
-        python=environments._interpreter(context),
+        python=environments.interpreter(context),
     )
-    return environments._prepare(context, requirements)
+    return environments.prepare_one(context, requirements)
 
 
 def install_driver(context: GateContext, environment: Path) -> str:

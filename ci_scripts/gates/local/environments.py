@@ -36,8 +36,8 @@ def prepare_environments(context: GateContext) -> tuple[dict[str, Path], bool]:
         name: path for name, path in context.checkouts.items() if name != settings.driver.project and path.is_dir()
     }
     branch = settings.branches.get(context.branch)
-    constraints = _constraints(context, (branch and branch.constraints) or settings.gate.constraints)
-    python = _interpreter(context)
+    constraints = constraints_files(context, (branch and branch.constraints) or settings.gate.constraints)
+    python = interpreter(context)
     checkouts = [
         Checkout(path, settings.projects[name].version or pinned_version(constraints, distribution_of(path)))
         for name, path in under_test.items()
@@ -52,7 +52,7 @@ def prepare_environments(context: GateContext) -> tuple[dict[str, Path], bool]:
     )
     made = {}
     for wanted in (openstack, _tempest(context, constraints, python)):
-        made[wanted.name] = _prepare(context, wanted)
+        made[wanted.name] = prepare_one(context, wanted)
     return made, not under_test
 
 
@@ -62,8 +62,8 @@ def prepare_tempest(context: GateContext) -> Path:
     Raises InfrastructureError naming the log.
     """
     branch = context.settings.branches.get(context.branch)
-    constraints = _constraints(context, (branch and branch.constraints) or context.settings.gate.constraints)
-    return _prepare(context, _tempest(context, constraints, _interpreter(context)))
+    constraints = constraints_files(context, (branch and branch.constraints) or context.settings.gate.constraints)
+    return prepare_one(context, _tempest(context, constraints, interpreter(context)))
 
 
 def _tempest(context: GateContext, constraints: list[Path], python: str) -> Requirements:
@@ -74,7 +74,8 @@ def _tempest(context: GateContext, constraints: list[Path], python: str) -> Requ
     return Requirements("tempest", packages, [], constraints, python)
 
 
-def _prepare(context: GateContext, wanted: Requirements) -> Path:
+def prepare_one(context: GateContext, wanted: Requirements) -> Path:
+    """One environment of the run, resolved anew. Raises InfrastructureError naming the log."""
     workspace, like = context.workspace, context.run.get("like")
     cache = context.settings.cache_dir
     places = Places(workspace.environments_dir, cache, workspace.logs, Path(like) if like else None)
@@ -82,10 +83,10 @@ def _prepare(context: GateContext, wanted: Requirements) -> Path:
         return prepare_environment(wanted, places, context.env)
 
 
-def _interpreter(context: GateContext) -> str:
+def interpreter(context: GateContext) -> str:
     """The branch's ``python``, else ``gate.python``, as a path; ours where neither is set.
 
-    uv finds a version number among the installed ones, downloads none.
+    uv finds a version number among the installed ones, downloads none. Raises InfrastructureError where there is none.
     """
     branch = context.settings.branches.get(context.branch)
     key = f"branches.{context.branch}.python" if branch and branch.python else "gate.python"
@@ -104,7 +105,8 @@ def _interpreter(context: GateContext) -> str:
     return found.output.strip()
 
 
-def _constraints(context: GateContext, wanted: str | None) -> list[Path]:
+def constraints_files(context: GateContext, wanted: str | None) -> list[Path]:
+    """``wanted`` as files, fetched where it is an address. Raises InfrastructureError."""
     if wanted is None:
         return []
     if "://" not in wanted:
