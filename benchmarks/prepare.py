@@ -137,7 +137,9 @@ class Bench:
         """After `ours`, whose trees it writes."""
         target = self.folder / "bare"
         shutil.rmtree(target, ignore_errors=True)
-        target.mkdir()
+        for name in self.projects:
+            # Two of them that make the same folder at the same time fail.
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
 
         def write(name: str) -> None:
             checkout = self.folder / "ours" / "src" / name
